@@ -1,0 +1,1 @@
+"""The only sockets: UDP and TCP listeners, exchanges with upstream servers."""

@@ -1,0 +1,1 @@
+"""Kubernetes objects as small frozen facts -> names and RRsets, by the DNS specification. Pure."""

@@ -1,0 +1,157 @@
+"""The facts of Kubernetes objects that DNS needs, and nothing else of them. A field is here because a rule reads it.
+
+Facts are frozen, compare by value, and are what both sources (API server, manifests) deliver, so that an update
+which changes nothing for DNS is seen to change nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Kind(enum.Enum):
+    """The kinds of object that are watched."""
+
+    SERVICE = "Service"
+    ENDPOINT_SLICE = "EndpointSlice"
+    NAMESPACE = "Namespace"
+    POD = "Pod"
+
+
+class Key(msgspec.Struct, frozen=True, gc=False, order=True):
+    """Identity of an object within its kind; `namespace` is "" for a Namespace."""
+
+    namespace: str
+    name: str
+
+
+class Port(msgspec.Struct, frozen=True, gc=False):
+    """A port of a Service or a slice.
+
+    Attributes:
+        name: "" if unnamed.
+        protocol: lower case: tcp, udp, sctp.
+        number: None where a slice's port has none (it then makes no SRV record).
+    """
+
+    name: str
+    protocol: str
+    number: int | None
+
+
+class ServiceFact(msgspec.Struct, frozen=True, gc=False):
+    """A v1 Service.
+
+    Attributes:
+        cluster_ips: packed addresses (4 or 16 octets) in the order of the object; empty for headless and ExternalName.
+        headless: clusterIP is None.
+        external_name: the target as spelled in the object if the type is ExternalName, else None. "" is possible.
+        publish_not_ready: spec.publishNotReadyAddresses (its older annotation is not read: gone since 1.24).
+    """
+
+    namespace: str
+    name: str
+    cluster_ips: tuple[bytes, ...] = ()
+    headless: bool = False
+    external_name: str | None = None
+    publish_not_ready: bool = False
+    ports: tuple[Port, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+
+class EndpointFact(msgspec.Struct, frozen=True, gc=False):
+    """One endpoint of a slice.
+
+    Attributes:
+        addresses: (packed address, text as it stands in the slice) pairs; the text names endpoints without a hostname.
+        ready: conditions.ready is true or unset (`discovery.k8s.io/v1` says: unset means ready).
+        hostname: lower case as the API has it, "" if none.
+        pod: targetRef.name if targetRef.kind is Pod (or unset), else "".
+    """
+
+    addresses: tuple[tuple[bytes, str], ...]
+    ready: bool = True
+    hostname: str = ""
+    pod: str = ""
+
+
+class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
+    """A discovery.k8s.io/v1 EndpointSlice of address type IPv4 or IPv6 that carries kubernetes.io/service-name.
+
+    Attributes:
+        service: the label's value: which Service of the same namespace it belongs to.
+    """
+
+    namespace: str
+    name: str
+    service: str
+    endpoints: tuple[EndpointFact, ...] = ()
+    ports: tuple[Port, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+
+class NamespaceFact(msgspec.Struct, frozen=True, gc=False):
+    """A v1 Namespace."""
+
+    name: str
+
+    @property
+    def key(self) -> Key:
+        return Key("", self.name)
+
+
+class PodFact(msgspec.Struct, frozen=True, gc=False):
+    """A v1 Pod that is not being deleted, for `pods = "verified"`.
+
+    Attributes:
+        addresses: packed; the primary address (status.podIP) first, then the rest of status.podIPs.
+    """
+
+    namespace: str
+    name: str
+    addresses: tuple[bytes, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+
+Fact = ServiceFact | EndpointSliceFact | NamespaceFact | PodFact
+
+KIND_OF: dict[type, Kind] = {
+    ServiceFact: Kind.SERVICE,
+    EndpointSliceFact: Kind.ENDPOINT_SLICE,
+    NamespaceFact: Kind.NAMESPACE,
+    PodFact: Kind.POD,
+}
+
+
+class Upserted(msgspec.Struct, frozen=True, gc=False):
+    """An object was made or changed."""
+
+    fact: Fact
+
+
+class Deleted(msgspec.Struct, frozen=True, gc=False):
+    """An object is gone, or no longer selected."""
+
+    kind: Kind
+    key: Key
+
+
+class Replaced(msgspec.Struct, frozen=True, gc=False):
+    """The whole set of one kind, from a list; whatever it does not hold is gone. The first one means: synced."""
+
+    kind: Kind
+    facts: tuple[Fact, ...]
+
+
+Change = Upserted | Deleted | Replaced

@@ -1,0 +1,35 @@
+"""What the own zones say to a question."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hsdnsd.wire.const import Rcode
+from hsdnsd.wire.name import Name
+from hsdnsd.wire.rrset import RRset
+
+# Names what an answer was made from: one Service with all its slices, one reverse address, one namespace.
+# A change of that thing ends every answer that carries its owner, whatever spelling of name was asked.
+Owner = bytes
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """An answer of the own zones, before it is put on the wire.
+
+    Attributes:
+        rcode: NOERROR, NXDOMAIN or SERVFAIL (not synced: absence can't be told yet).
+        answer, authority, additional: RRsets; a negative answer has the zone's SOA in authority (RFC 2308 section 3).
+        chase: folded name at which a CNAME chain leaves the own zones and is to be looked up elsewhere.
+        owner: see `Owner`; None if the answer hangs on more than one thing and must not be kept.
+        elsewhere: the name is not here and `fallthrough` says to ask the upstreams; the rest is what to say without any.
+        ede: info code for an Extended DNS Error.
+    """
+
+    rcode: int = Rcode.NOERROR
+    answer: tuple[RRset, ...] = ()
+    authority: tuple[RRset, ...] = ()
+    additional: tuple[RRset, ...] = ()
+    chase: Name | None = None
+    owner: Owner | None = None
+    elsewhere: bool = False
+    ede: int | None = None
