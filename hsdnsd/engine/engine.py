@@ -1,59 +1,215 @@
 """The heart: queries, upstream replies and the clock go in; replies, exchanges and a deadline come out. No I/O.
 
-The driver (hsdnsd.net) calls `query`, `upstream_reply`, `upstream_failed`, `deadline_passed`, and after each call
-drains `replies`, `sends` and `closes`, and arms one timer at `next_deadline`.
+The driver calls `query`, `upstream_reply`, `upstream_failed`, `records_changed` and `deadline_passed`; after each
+call it drains `replies`, `sends` and `closes`, and arms one timer at `next_deadline`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
+from typing import Protocol
 
-import msgspec
+from hsdnsd.cache.cache import Cache
+from hsdnsd.cache.policy import TtlLimits
+from hsdnsd.cache.store import Key
+from hsdnsd.engine.counters import Counters, Outcome
+from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, Exchanges, Send
+from hsdnsd.engine.lookup import Lookup
+from hsdnsd.engine.resolver import Bounds, Resolver
+from hsdnsd.engine.route import Route
+from hsdnsd.engine.upstreams import Forwards
+from hsdnsd.records.result import EVERYTHING, Owner
+from hsdnsd.records.zone import Zone
+from hsdnsd.wire.answer import Answer, build_answer, render
+from hsdnsd.wire.const import EDE, MAX_MESSAGE, Rcode, RRType
+from hsdnsd.wire.name import Name
+from hsdnsd.wire.query import Query, Refusal, error_reply, read_query_untrusted
+from hsdnsd.wire.rrset import RRset, hinfo_rdata
+
+SILENCE = b""
+_FOREVER = float("inf")
+# RFC 8482 section 4.2: the answer to ANY for a name that is not ours, so that nobody is amplified through us.
+_ANY_TTL = 3600
+_ANY_RDATA = hinfo_rdata(b"RFC8482", b"")
 
 
-class Upstream(msgspec.Struct, frozen=True):
-    """Address and port of a server that is asked."""
+class Finished(Protocol):
+    """The table of finished answers that the packet path serves from (hsdnsd.native)."""
 
-    host: str
-    port: int
+    def put(
+        self,
+        name: Name,
+        qtype: int,
+        do: bool,
+        cd: bool,
+        answer: Answer,
+        now: float,
+        expires: float,
+        owner: bytes | None,
+    ) -> None:
+        """Keep an answer that was made at `now` until `expires` (inf: until its owner changes)."""
+        ...
 
+    def drop(self, owner: bytes) -> None:
+        """Give nobody an answer of this owner any more."""
+        ...
 
-class Send(msgspec.Struct, frozen=True, gc=False):
-    """Send these octets for an exchange: over UDP from a fresh socket connected to the upstream, or over TCP.
-
-    A UDP `Send` of an exchange is always one fresh socket, so that each message has its own random port (RFC 5452).
-    """
-
-    exchange: int
-    attempt: int
-    upstream: Upstream
-    tcp: bool
-    wire: bytes
+    def clear(self) -> None:
+        """Forget everything."""
+        ...
 
 
 class Engine:
-    replies: list[tuple[Hashable, bytes]]
-    """(client as given to `query`, octets to send); drained by the driver."""
-    sends: list[Send]
-    closes: list[int]
-    """Exchanges that are over: their sockets are to be closed."""
+    """Answers queries from the own zones, from the cache, or from upstreams."""
 
-    def query(self, wire: bytes, client: Hashable, source: Hashable, tcp: bool, now: float, truncated: bool = False) -> bytes | None:
-        """A datagram or TCP message from a client. The reply if it is known at once, else None: it comes through
-        `replies`, or never (silence; over TCP `Engine.CLOSE` in `closes_clients`)."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        zone: Zone | None,
+        forwards: Forwards,
+        cache: Cache,
+        finished: Finished,
+        counters: Counters,
+        entropy: Callable[[int], bytes],
+        *,
+        bounds: Bounds | None = None,
+        ttls: TtlLimits | None = None,
+        coredns: bool = False,
+    ) -> None:
+        """
+        Args:
+            zone: the own zones; None if no source of Kubernetes objects is configured.
+            entropy: gives so many octets of the system's random source.
+            coredns: what comes of an ExternalName whose target lies elsewhere is told as CoreDNS tells it.
+        """
+        self._bounds = bounds or Bounds()
+        self._route = Route(zone, forwards)
+        self._cache = cache
+        self._finished = finished
+        self._counters = counters
+        self._exchanges = Exchanges(
+            counters, self._route.is_own, ttls or TtlLimits(), entropy, self._bounds.attempt_timeout
+        )
+        self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns)
+        self._turn = 0
+
+    @property
+    def replies(self) -> list[tuple[Hashable, bytes]]:
+        """(client as it was given to `query`, octets) of those who had to wait."""
+        return self._resolver.replies
+
+    @property
+    def sends(self) -> list[Send]:
+        """Messages to upstreams."""
+        return self._exchanges.sends
+
+    @property
+    def closes(self) -> list[int]:
+        """Exchanges that are over: their sockets are to be closed."""
+        return self._exchanges.closes
+
+    @property
+    def in_flight(self) -> int:
+        """Exchanges that wait for an upstream."""
+        return len(self._exchanges)
+
+    def query(
+        self, wire: bytes, client: Hashable, source: str, tcp: bool, now: float, truncated: bool = False
+    ) -> bytes | None:
+        """A datagram or a TCP message from a client.
+
+        Args:
+            client: opaque; comes back with the reply. source: its address, in text.
+            truncated: the datagram was longer than the receive buffer.
+
+        Returns:
+            The reply if it is known at once; SILENCE if none is due (over TCP: close the connection); None if it will
+            come through `replies`.
+        """
+        query = read_query_untrusted(wire, truncated)
+        if isinstance(query, Refusal):
+            self._counters.refused(query.why)
+            return query.reply or SILENCE
+        own = self._route.is_own(query.name)
+        self._counters.request(":" in source, tcp, query.qtype, own, query.do)
+        limit = MAX_MESSAGE if tcp else query.udp_size
+        reply = self._answer_own(query, limit, now) if own else self._answer_other(query, limit, now)
+        if reply is not None:
+            return reply
+        lookup = Lookup(query, own, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
+        return self._resolver.advance(lookup, now)
 
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:
-        """Octets that came back on the socket of an attempt (from the right address: the socket is connected)."""
-        raise NotImplementedError
+        """Octets that came on the socket of an attempt; the socket being connected, from the right address."""
+        self._finish(self._exchanges.reply(exchange, attempt, wire, now), now)
 
-    def upstream_failed(self, exchange: int, attempt: int, problem: str, now: float) -> None:
-        """The attempt's socket could not be opened, connected, or was refused."""
-        raise NotImplementedError
+    def upstream_failed(self, exchange: int, attempt: int, now: float) -> None:
+        """The socket of an attempt could not be opened or connected, was refused, or was closed by the other side."""
+        self._finish(self._exchanges.failed(exchange, attempt, now), now)
 
     def next_deadline(self) -> float | None:
-        """Monotonic time at which `deadline_passed` is to be called, or None if there is nothing to wait for."""
-        raise NotImplementedError
+        """Monotonic time at which `deadline_passed` is to be called; None: there is nothing to wait for."""
+        return self._exchanges.next_wake()
 
     def deadline_passed(self, now: float) -> None:
-        raise NotImplementedError
+        """Time has gone by: ask again, or give up, where nothing came."""
+        for exchange in self._exchanges.expire(now):
+            self._finish(exchange, now)
+
+    def give_up(self, now: float) -> None:
+        """Answer everybody who still waits: SERVFAIL."""
+        for exchange in self._exchanges.give_up():
+            self._finish(exchange, now)
+
+    def records_changed(self, owners: Iterable[Owner]) -> None:
+        """The own zones changed: nobody is given an answer of these owners any more, once this returns."""
+        for owner in owners:
+            if owner == EVERYTHING:
+                self._finished.clear()
+            else:
+                self._finished.drop(owner)
+
+    def _finish(self, exchange: Exchange | None, now: float) -> None:
+        if exchange is not None:
+            self._resolver.finish(exchange, now)
+
+    def _answer_own(self, query: Query, limit: int, now: float) -> bytes | None:
+        """The reply for a name of an own zone; None if a chain is to be followed or an upstream asked."""
+        result, _ = self._route.find(query.name, query.qtype)
+        if result is None or result.chase is not None:
+            return None
+        answer = build_answer(
+            query.name,
+            result.rcode,
+            result.answer,
+            result.authority,
+            result.additional,
+            aa=True,
+            fixed=True,
+            ede=result.ede,
+        )
+        if result.owner is not None:
+            self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, result.owner)
+        return self._reply(answer, query, limit, Outcome.OWN)
+
+    def _answer_other(self, query: Query, limit: int, now: float) -> bytes | None:
+        """The reply for any other name, if it is known or refused; None if an upstream is to be asked."""
+        zone = self._route.match(query.name)
+        if zone is None or not query.rd:
+            # Without RD: RFC 1034 section 4.3.1; it also keeps others from looking into the cache.
+            self._counters.response(Rcode.REFUSED)
+            return error_reply(query, Rcode.REFUSED, EDE.NOT_AUTHORITATIVE)
+        if query.qtype == RRType.ANY:
+            hinfo = RRset(query.name, RRType.HINFO, _ANY_TTL, (_ANY_RDATA,))
+            return self._reply(build_answer(query.name, Rcode.NOERROR, [hinfo], fixed=True), query, limit, Outcome.OWN)
+        entry = self._cache.get(Key(query.name, query.qtype, query.do, query.cd, zone.number), now)
+        if entry is None or entry.chase is not None:
+            return None
+        self._counters.cache_hit(entry.kind.value)
+        self._finished.put(query.name, query.qtype, query.do, query.cd, entry.answer, entry.stored, entry.expires, None)
+        return self._reply(entry.answer, query, limit, Outcome.CACHE, int(now - entry.stored))
+
+    def _reply(self, answer: Answer, query: Query, limit: int, outcome: Outcome, age: int = 0) -> bytes:
+        self._counters.response(answer.rcode, answer.aa)
+        self._counters.answered_now(outcome)
+        self._turn += 1
+        return render(answer, query, limit, age, self._turn)

@@ -1,0 +1,68 @@
+"""The cache of upstream answers: three stores by kind, and the rules of when an entry may be given out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hsdnsd.cache.store import Entry, Key, Kind, Store
+from hsdnsd.wire.answer import Answer
+from hsdnsd.wire.const import Rcode
+from hsdnsd.wire.name import Name
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Budgets in bytes (0: keep none of that kind), and TTLs in seconds."""
+
+    success_bytes: int = 32 << 20
+    denial_bytes: int = 4 << 20
+    failure_bytes: int = 1 << 20
+    failure_ttl: float = 1.0
+    max_failure_ttl: float = 30.0  # RFC 9520 section 3.2 allows 300
+
+
+class Cache:
+    """Answers by question. `now` is monotonic seconds."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.stores = {
+            Kind.SUCCESS: Store(limits.success_bytes),
+            Kind.DENIAL: Store(limits.denial_bytes),
+            Kind.FAILURE: Store(limits.failure_bytes),
+        }
+        # In the order in which they are asked: data before its absence, and a failure only if nothing better is known.
+        self._order = tuple(self.stores.values())
+
+    def get(self, key: Key, now: float) -> Entry | None:
+        """The answer that may be given now, or None."""
+        for store in self._order:
+            entry = store.get(key)
+            if entry is not None and entry.expires > now:
+                return entry
+        return None
+
+    def put(self, key: Key, answer: Answer, ttl: int, now: float, chase: Name | None = None) -> Entry:
+        """Keep what an upstream said for `ttl` seconds; 0 is not kept (RFC 1035 section 3.2.1). Returns the entry."""
+        kind = Kind.SUCCESS if answer.an and answer.rcode == Rcode.NOERROR else Kind.DENIAL
+        entry = Entry(answer, kind, now, now + ttl, chase)
+        for store in self._order:
+            store.remove(key)
+        if ttl > 0:
+            self.stores[kind].put(key, entry)
+        return entry
+
+    def put_failure(self, key: Key, answer: Answer, now: float) -> Entry:
+        """Remember that nobody could answer: a second, then twice as long each time in a row (RFC 9520)."""
+        store = self.stores[Kind.FAILURE]
+        before = store.get(key)
+        streak = 0 if before is None else before.streak + 1
+        ttl = min(self.limits.failure_ttl * 2 ** min(streak, 16), self.limits.max_failure_ttl)
+        entry = Entry(answer, Kind.FAILURE, now, now + ttl, streak=streak)
+        if ttl > 0:
+            store.put(key, entry)
+        return entry
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for store in self._order:
+            store.clear()

@@ -1,0 +1,317 @@
+"""Questions in flight to upstreams: one exchange for any number of askers, a bounded number of messages each."""
+
+from __future__ import annotations
+
+import enum
+import heapq
+from collections.abc import Callable
+
+import msgspec
+
+from hsdnsd.cache.policy import Accepted, TtlLimits, accept
+from hsdnsd.cache.store import Key
+from hsdnsd.engine.counters import Counters
+from hsdnsd.engine.lookup import Lookup
+from hsdnsd.engine.upstreams import ForwardZone, Server, Upstream
+from hsdnsd.errors import WireError
+from hsdnsd.wire.const import CLASS_IN, EDNS_UDP_SIZE, TC, Rcode
+from hsdnsd.wire.message import Message, build_query, matches, read_message_untrusted
+from hsdnsd.wire.name import Name
+
+# Upstream messages for one client query, whatever the upstreams do. (CoreDNS before 1.14.7 sent up to 40,000.)
+MAX_MESSAGES = 6
+MAX_UDP_PER_SERVER = 3
+MAX_TCP_PER_SERVER = 1
+# Seconds until another server is asked as well, and until the same one is asked again: below 0.4 s a slow answer
+# would be asked for twice.
+NEXT_SERVER_AFTER = 0.4
+# A refused connection is known at once; a server that restarts gets this long before it is tried again.
+REFUSED_AGAIN_AFTER = 0.2
+
+
+class Problem(enum.Enum):
+    """Why an exchange ended without an answer."""
+
+    TIMEOUT = "timeout"
+    NETWORK = "network"  # refused, unreachable, no socket
+    MALFORMED = "malformed"  # the right id and question, and nothing that can be believed behind them
+    RCODE = "rcode"  # SERVFAIL, REFUSED, ... from every server asked
+    LAME = "lame"  # a reply that does not answer the question
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """One message to an upstream: over UDP from a fresh connected socket, so from its own random port (RFC 5452
+    section 9.2), or over TCP.
+
+    Attributes:
+        exchange: number of the exchange; attempt: number of the message within it.
+    """
+
+    exchange: int
+    attempt: int
+    upstream: Upstream
+    tcp: bool
+    wire: bytes
+
+
+class Attempt:
+    """One message that was sent."""
+
+    __slots__ = ("edns", "id", "over", "sent_at", "server", "tcp")
+
+    def __init__(self, server: Server, id: int, tcp: bool, edns: bool, sent_at: float) -> None:
+        self.server = server
+        self.id = id
+        self.tcp = tcp
+        self.edns = edns
+        self.sent_at = sent_at
+        self.over = False
+
+
+class Exchange:
+    """One question that upstreams are being asked.
+
+    Attributes:
+        waiters: whoever wants the outcome; the engine's.
+        deadline: when it is given up. wake: when it is to be looked at next.
+        budget: messages that may still be sent.
+        truncated: a reply over UDP was truncated, so the answer came over TCP.
+        accepted, problem, rcode: the outcome, once it is over; rcode is the last failing server's, if it said one.
+    """
+
+    __slots__ = (
+        "accepted", "attempts", "budget", "deadline", "escalated", "key", "number", "problem", "question", "rcode",
+        "servers", "spent", "tcp_sent", "truncated", "udp_sent", "waiters", "wake",
+    )  # fmt: skip
+
+    def __init__(self, number: int, key: Key, servers: list[Server], deadline: float, budget: int) -> None:
+        self.number = number
+        self.key = key
+        self.question = key.name + key.qtype.to_bytes(2, "big") + CLASS_IN.to_bytes(2, "big")
+        self.servers = servers
+        self.deadline = deadline
+        self.budget = budget
+        self.wake = 0.0
+        self.waiters: list[Lookup] = []
+        self.attempts: list[Attempt] = []
+        self.udp_sent = dict.fromkeys(servers, 0)
+        self.tcp_sent = dict.fromkeys(servers, 0)
+        self.spent: set[Server] = set()  # said something that asking again would not change
+        self.escalated = False
+        self.truncated = False
+        self.accepted: Accepted | None = None
+        self.problem = Problem.TIMEOUT
+        self.rcode: int | None = None
+
+    @property
+    def sent(self) -> int:
+        """Messages that it has cost so far."""
+        return len(self.attempts)
+
+
+class Exchanges:
+    """All exchanges in flight. The caller drains `sends` and `closes` after every call.
+
+    Attributes:
+        sends: messages to send. closes: exchanges whose sockets are to be closed.
+    """
+
+    def __init__(
+        self,
+        counters: Counters,
+        is_own: Callable[[Name], bool],
+        ttls: TtlLimits,
+        entropy: Callable[[int], bytes],
+        attempt_timeout: float,
+    ) -> None:
+        """
+        Args:
+            entropy: gives so many octets of the system's random source.
+            attempt_timeout: seconds after which the same server is asked again.
+        """
+        self.sends: list[Send] = []
+        self.closes: list[int] = []
+        self._counters = counters
+        self._is_own = is_own
+        self._ttls = ttls
+        self._entropy = entropy
+        self._attempt_timeout = attempt_timeout
+        self._random = memoryview(b"")
+        self._last_number = 0
+        self._by_number: dict[int, Exchange] = {}
+        self._by_key: dict[Key, Exchange] = {}
+        self._wakes: list[tuple[float, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def find(self, key: Key) -> Exchange | None:
+        """The exchange that is asking this already."""
+        return self._by_key.get(key)
+
+    def start(self, key: Key, zone: ForwardZone, deadline: float, budget: int, now: float) -> Exchange:
+        """Begin to ask, at most `budget` messages, until `deadline`."""
+        self._last_number += 1
+        exchange = Exchange(self._last_number, key, zone.order(now), deadline, min(budget, MAX_MESSAGES))
+        self._by_number[exchange.number] = exchange
+        self._by_key[key] = exchange
+        self._ask_next(exchange, now)
+        return exchange
+
+    def reply(self, number: int, attempt_number: int, wire: bytes, now: float) -> Exchange | None:
+        """Octets that came from the server of an attempt; the exchange if that ends it."""
+        exchange = self._by_number.get(number)
+        if exchange is None:
+            return None
+        attempt = exchange.attempts[attempt_number]
+        server = attempt.server
+        if not matches(wire, attempt.id, exchange.question):
+            return self._near_miss(exchange, attempt, now)
+        try:
+            message = read_message_untrusted(wire)
+        except WireError:
+            return self._failed(exchange, attempt, Problem.MALFORMED, now)
+        if message.flags & TC:
+            # RFC 2181 section 9: what is in a truncated reply is ignored, and asked for over TCP.
+            exchange.truncated = True
+            if attempt.tcp or not self._send(exchange, server, True, now):
+                return self._failed(exchange, attempt, Problem.MALFORMED, now)
+            self._wake_at(exchange, now + self._attempt_timeout)
+            return None
+        server.answered()
+        self._counters.upstream_answered(str(server.upstream), message.rcode, now - attempt.sent_at)
+        if attempt.edns and not message.has_opt and message.rcode in (Rcode.FORMERR, Rcode.NOTIMP):
+            server.refused_edns(now)
+            if self._send(exchange, server, attempt.tcp, now):
+                self._wake_at(exchange, now + self._attempt_timeout)
+                return None
+        return self._judge(exchange, attempt, message, now)
+
+    def failed(self, number: int, attempt_number: int, now: float) -> Exchange | None:
+        """An attempt's socket could not be opened, or was refused; the exchange if that ends it."""
+        exchange = self._by_number.get(number)
+        if exchange is None:
+            return None
+        attempt = exchange.attempts[attempt_number]
+        if attempt.over:
+            return None
+        attempt.server.silent(now)
+        attempt.over = True
+        exchange.problem = Problem.NETWORK
+        self._counters.upstream_failed(str(attempt.server.upstream), Problem.NETWORK.value)
+        if any(not exchange.udp_sent[server] for server in exchange.servers):
+            self._ask_next(exchange, now)
+        elif all(attempt.over for attempt in exchange.attempts):
+            self._wake_at(exchange, now + REFUSED_AGAIN_AFTER)
+        return None
+
+    def next_wake(self) -> float | None:
+        """When `expire` has something to do."""
+        while self._wakes:
+            wake, number = self._wakes[0]
+            exchange = self._by_number.get(number)
+            if exchange is not None and exchange.wake == wake:
+                return wake
+            heapq.heappop(self._wakes)
+        return None
+
+    def expire(self, now: float) -> list[Exchange]:
+        """Ask again where nothing came; the exchanges that are given up."""
+        over = []
+        while (wake := self.next_wake()) is not None and wake <= now:
+            exchange = self._by_number[heapq.heappop(self._wakes)[1]]
+            for attempt in exchange.attempts:
+                if not attempt.over and now - attempt.sent_at >= self._attempt_timeout:
+                    attempt.over = True
+                    attempt.server.silent(now)
+                    self._counters.upstream_failed(str(attempt.server.upstream), Problem.TIMEOUT.value)
+            waits = any(not attempt.over for attempt in exchange.attempts)
+            if now >= exchange.deadline or not (self._ask_next(exchange, now) or waits):
+                over.append(self._end(exchange))
+            elif exchange.wake <= now:
+                self._wake_at(exchange, now + self._attempt_timeout)
+        return over
+
+    def give_up(self) -> list[Exchange]:
+        """End every exchange at once."""
+        return [self._end(exchange) for exchange in list(self._by_number.values())]
+
+    def _near_miss(self, exchange: Exchange, attempt: Attempt, now: float) -> Exchange | None:
+        # It may be forged, and the right one may still come: wait on. But one guess was made, so the same is asked
+        # over TCP, where nobody who is not on the path can guess (as BIND does since 9.21).
+        self._counters.near_misses += 1
+        if attempt.tcp:
+            return self._failed(exchange, attempt, Problem.MALFORMED, now)
+        if not exchange.escalated:
+            exchange.escalated = True
+            self._send(exchange, attempt.server, True, now)
+        return None
+
+    def _judge(self, exchange: Exchange, attempt: Attempt, message: Message, now: float) -> Exchange | None:
+        accepted = accept(message, exchange.key.name, exchange.key.qtype, self._is_own, self._ttls)
+        if accepted is not None:
+            exchange.accepted = accepted
+            return self._end(exchange)
+        exchange.spent.add(attempt.server)
+        if message.rcode in (Rcode.NOERROR, Rcode.NXDOMAIN):
+            return self._failed(exchange, attempt, Problem.LAME, now)
+        exchange.rcode = message.rcode
+        return self._failed(exchange, attempt, Problem.RCODE, now)
+
+    def _failed(self, exchange: Exchange, attempt: Attempt, problem: Problem, now: float) -> Exchange | None:
+        attempt.over = True
+        exchange.problem = problem
+        self._counters.upstream_failed(str(attempt.server.upstream), problem.value)
+        if self._ask_next(exchange, now) or any(not other.over for other in exchange.attempts):
+            return None
+        return self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> Exchange:
+        del self._by_number[exchange.number]
+        del self._by_key[exchange.key]
+        self.closes.append(exchange.number)
+        return exchange
+
+    def _ask_next(self, exchange: Exchange, now: float) -> bool:
+        """Send the next message: to the first server asked least. False if no more may be sent."""
+        candidates = [server for server in exchange.servers if server not in exchange.spent]
+        if not candidates:
+            return False
+        server = min(candidates, key=lambda server: exchange.udp_sent[server])
+        if not self._send(exchange, server, False, now):
+            return False
+        fresh = any(not exchange.udp_sent[server] for server in candidates)
+        self._wake_at(exchange, now + (NEXT_SERVER_AFTER if fresh else self._attempt_timeout))
+        return True
+
+    def _send(self, exchange: Exchange, server: Server, tcp: bool, now: float) -> bool:
+        sent, most = (exchange.tcp_sent, MAX_TCP_PER_SERVER) if tcp else (exchange.udp_sent, MAX_UDP_PER_SERVER)
+        if exchange.budget <= 0 or sent[server] >= most:
+            return False
+        exchange.budget -= 1
+        sent[server] += 1
+        edns = server.takes_edns(now)
+        key = exchange.key
+        attempt = Attempt(server, self._random_id(), tcp, edns, now)
+        wire = build_query(
+            attempt.id,
+            exchange.question,
+            rd=True,
+            cd=key.cd,
+            do=key.do and edns,
+            udp_size=EDNS_UDP_SIZE if edns else None,
+        )
+        self.sends.append(Send(exchange.number, len(exchange.attempts), server.upstream, tcp, wire))
+        exchange.attempts.append(attempt)
+        return True
+
+    def _wake_at(self, exchange: Exchange, when: float) -> None:
+        exchange.wake = min(when, exchange.deadline)
+        heapq.heappush(self._wakes, (exchange.wake, exchange.number))
+
+    def _random_id(self) -> int:
+        # Ids come from the system's random source, a block at a time (CVE-2019-19794, CVE-2025-40780).
+        if not self._random:
+            self._random = memoryview(self._entropy(512))
+        taken, self._random = self._random[:2], self._random[2:]
+        return int.from_bytes(taken, "big")

@@ -1,0 +1,210 @@
+"""What an upstream may do, and what comes of it: a scripted liar, message by message."""
+
+from __future__ import annotations
+
+import pytest
+
+from hsdnsd.engine.exchange import MAX_MESSAGES, MAX_UDP_PER_SERVER
+from tests.support.world import FIRST, SECOND, World, rcode, records, reply
+
+GOOD = "www.example.com. 300 A 192.0.2.53"
+ANSWERED = ["www.example.com. 300 A 192.0.2.53"]
+
+
+def test_the_query_that_is_sent_is_ours_and_not_the_clients() -> None:
+    world = World()
+    world.ask("WWW.Example.com", size=4096)
+    (send,) = world.sent
+    assert send.wire == bytes.fromhex(
+        "1001 0100 0001 0000 0000 0001 03777777076578616d706c6503636f6d00 0001 0001 00 0029 04d0 00 00 0000 0000"
+    )
+    assert (send.upstream, send.tcp) == (FIRST, False)
+
+
+def test_every_message_has_an_id_of_its_own_from_the_source_of_entropy() -> None:
+    world = World()
+    for number in range(600):
+        world.ask(f"{number}.example.com", source=str(number))
+    assert len({send.wire[:2] for send in world.sent}) == 600
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"id": 0x4242},
+        {"question": "www.example.net."},
+        {"question": "www.example.co."},
+    ],
+    ids=["id", "question", "shorter question"],
+)
+def test_a_reply_that_does_not_match_is_dropped_and_the_right_one_awaited(lie: dict[str, object]) -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    udp = world.sent.pop()
+    world.upstream(reply(udp, "www.example.com. 300 A 203.0.113.66", **lie), udp)
+    assert client not in world.replies
+    (tcp,) = world.sent
+    assert tcp.tcp, "the first near miss is also asked over TCP"
+    world.upstream(reply(udp, "www.example.com. 300 A 203.0.113.66", **lie), udp)
+    assert len(world.sent) == 1, "and only the first"
+    world.upstream(reply(udp, GOOD), udp)
+    assert records(world.reply_to(client)) == ANSWERED
+    assert world.closed == [udp.exchange]
+    assert world.counters.near_misses == 2
+
+
+def test_the_answer_over_tcp_counts_as_well_after_a_near_miss() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    udp = world.sent.pop()
+    world.upstream(reply(udp, GOOD, id=7), udp)
+    world.upstream_says(GOOD)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"\x12", b"\x10\x01\x81\x80", b"\x10\x01\x01\x00" + b"\0" * 8],
+    ids=["nothing", "one octet", "four octets", "a query"],
+)
+def test_junk_is_a_near_miss(junk: bytes) -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    udp = world.sent.pop()
+    world.upstream(junk, udp)
+    world.upstream(reply(udp, GOOD), udp)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_what_matches_but_can_not_be_read_fails_in_three_messages() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    sent = 0
+    while world.sent:
+        sent += 1
+        send = world.sent.pop()
+        world.upstream(reply(send, GOOD)[:-20], send)
+    assert sent <= MAX_UDP_PER_SERVER
+    assert rcode(world.reply_to(client)) == "SERVFAIL"
+
+
+def test_truncated_over_udp_is_asked_over_tcp() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    world.upstream_says("www.example.com. 300 A 203.0.113.66", tc=True)
+    assert client not in world.replies, "what stands in a truncated reply is not looked at"
+    (send,) = world.sent
+    assert (send.tcp, send.upstream) == (True, FIRST)
+    world.upstream_says(GOOD)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_truncated_over_tcp_is_no_answer() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    sent = 0
+    while world.sent:
+        sent += 1
+        world.upstream_says(GOOD, tc=True)
+    world.wait(4)
+    assert rcode(world.reply_to(client)) == "SERVFAIL"
+    assert sent + len(world.sent) <= MAX_MESSAGES
+
+
+def test_formerr_without_opt_is_asked_again_without_and_remembered() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    world.upstream_says(rcode="FORMERR", edns=False)
+    assert world.sent[0].wire[11] == 0, "no OPT"
+    world.upstream_says(GOOD)
+    assert records(world.reply_to(client)) == ANSWERED
+    world.ask("next.example.com")
+    assert world.sent.pop().wire[11] == 0
+    world.wait(60)
+    world.ask("later.example.com")
+    assert world.sent[-1].wire[11] == 1
+
+
+def test_a_server_that_refuses_hands_over_to_the_next() -> None:
+    world = World(upstreams=(FIRST, SECOND))
+    client = world.ask("www.example.com")
+    world.upstream_says(rcode="REFUSED")
+    assert world.sent[0].upstream == SECOND
+    world.upstream_says(GOOD)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_a_silent_server_hands_over_to_the_next_and_may_still_answer() -> None:
+    world = World(upstreams=(FIRST, SECOND))
+    client = world.ask("www.example.com")
+    world.wait(0.4)
+    assert [send.upstream for send in world.sent] == [FIRST, SECOND]
+    world.upstream_says(GOOD)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_a_server_that_refuses_connections_is_tried_again_for_a_moment() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    sent = 0
+    for _ in range(10):
+        while world.sent:
+            sent += 1
+            world.upstream_refuses()
+        world.wait(0.2)
+    assert sent == MAX_UDP_PER_SERVER
+    assert rcode(world.reply_to(client)) == "SERVFAIL"
+    assert world.engine.in_flight == 0
+
+
+@pytest.mark.parametrize("upstreams", [(FIRST,), (FIRST, SECOND)])
+@pytest.mark.parametrize("script", ["mute", "refuse", "junk", "tc", "formerr", "servfail", "short", "lame"])
+def test_whatever_upstreams_do_it_costs_six_messages_and_ends_in_time(
+    script: str, upstreams: tuple[object, ...]
+) -> None:
+    world = World(upstreams=upstreams)  # type: ignore[arg-type]
+    client = world.ask("www.example.com")
+    sent = 0
+    for _ in range(41):
+        while world.sent:
+            sent += 1
+            send = world.sent.pop(0)
+            if script == "refuse":
+                world.engine.upstream_failed(send.exchange, send.attempt, world.now)
+                world._drain()
+                continue
+            said = {
+                "mute": [],
+                "junk": [b"\0" * 40] * 50,
+                "tc": [reply(send, tc=True)],
+                "formerr": [reply(send, rcode="FORMERR", edns=False)],
+                "servfail": [reply(send, rcode="SERVFAIL")],
+                "short": [reply(send, GOOD)[:-3]],
+                "lame": [reply(send, "other.test. 300 A 203.0.113.66")],
+            }[script]
+            for wire in said:
+                world.upstream(wire, send)
+        world.wait(0.1)
+    assert sent <= MAX_MESSAGES
+    assert rcode(world.reply_to(client)) == "SERVFAIL"
+    assert world.engine.in_flight == 0
+    assert len(set(world.closed)) == len(world.closed) == 1
+
+
+def test_a_late_reply_to_what_is_over_is_ignored() -> None:
+    world = World()
+    client = world.ask("www.example.com")
+    send = world.sent[0]
+    world.upstream_says(GOOD)
+    world.upstream(reply(send, "www.example.com. 300 A 203.0.113.66"), send)
+    world.engine.upstream_failed(send.exchange, send.attempt, world.now)
+    assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_giving_up_answers_everybody() -> None:
+    world = World()
+    clients = [world.ask(f"{number}.example.com") for number in range(3)]
+    world.engine.give_up(world.now)
+    world._drain()
+    assert [rcode(world.reply_to(client)) for client in clients] == ["SERVFAIL"] * 3
+    assert world.engine.next_deadline() is None

@@ -1,0 +1,96 @@
+"""Which upstream is asked for a name, and in which order."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hsdnsd.engine.upstreams import FIRST_PROBE, LAST_PROBE, MAX_FAILS, PLAIN_FOR, Forwards, ForwardZone, Upstream
+from hsdnsd.wire.name import ROOT, from_text
+
+ONE, TWO, THREE = (Upstream(f"192.0.2.{n}", 53) for n in (1, 2, 3))
+
+
+def zone(*upstreams: Upstream) -> ForwardZone:
+    return ForwardZone(0, ROOT, upstreams)
+
+
+def order(forward: ForwardZone, now: float) -> list[Upstream]:
+    return [server.upstream for server in forward.order(now)]
+
+
+def test_an_upstream_is_shown_with_its_port() -> None:
+    assert (str(Upstream("192.0.2.1", 53)), str(Upstream("::1", 5353))) == ("192.0.2.1:53", "[::1]:5353")
+
+
+def test_servers_are_asked_in_the_order_of_the_configuration() -> None:
+    assert order(zone(ONE, TWO, THREE), 0.0) == [ONE, TWO, THREE]
+
+
+def test_a_server_that_is_silent_often_enough_comes_last_until_it_answers() -> None:
+    forward = zone(ONE, TWO)
+    for _ in range(MAX_FAILS):
+        assert order(forward, 0.0) == [ONE, TWO]
+        forward.servers[0].silent(0.0)
+    assert order(forward, 0.0) == [TWO, ONE]
+    forward.servers[0].answered()
+    assert order(forward, 0.0) == [ONE, TWO]
+
+
+def test_one_query_in_an_interval_tries_a_server_that_is_down_and_the_interval_doubles() -> None:
+    forward = zone(ONE, TWO)
+    for _ in range(MAX_FAILS):
+        forward.servers[0].silent(100.0)
+    probes, now = [], 100.0
+    for _ in range(4000):
+        now += 0.125
+        if order(forward, now)[0] == ONE:
+            probes.append(now - 100.0)
+            assert order(forward, now) == [TWO, ONE], "one probe, not every query"
+    gaps = [second - first for first, second in itertools.pairwise(probes)]
+    assert probes[0] == FIRST_PROBE
+    assert gaps[:6] == [2, 4, 8, 16, LAST_PROBE, LAST_PROBE]
+
+
+def test_when_all_are_down_all_are_still_asked() -> None:
+    forward = zone(ONE, TWO)
+    for server in forward.servers:
+        for _ in range(MAX_FAILS):
+            server.silent(0.0)
+    assert sorted(map(str, order(forward, 0.5))) == sorted(map(str, (ONE, TWO)))
+
+
+def test_a_server_that_took_no_edns_is_asked_without_for_a_while() -> None:
+    server = zone(ONE).servers[0]
+    assert server.takes_edns(100.0)
+    server.refused_edns(100.0)
+    assert not server.takes_edns(100.0 + PLAIN_FOR - 0.1)
+    assert server.takes_edns(100.0 + PLAIN_FOR)
+
+
+@pytest.mark.parametrize(
+    ("name", "upstream"),
+    [
+        ("www.example.com", ONE),
+        ("corp.test", TWO),
+        ("a.corp.test", TWO),
+        ("lab.corp.test", THREE),
+        ("x.lab.corp.test", THREE),
+        ("xcorp.test", ONE),
+        (".", ONE),
+    ],
+)
+def test_the_longest_zone_that_a_name_lies_in_takes_it(name: str, upstream: Upstream) -> None:
+    forwards = Forwards({ROOT: [ONE], from_text("corp.test"): [TWO], from_text("lab.corp.test"): [THREE]})
+    matched = forwards.match(from_text(name))
+    assert matched is not None
+    assert matched.servers[0].upstream == upstream
+    assert forwards.zones[matched.number] is matched
+
+
+def test_without_a_default_other_names_have_nowhere_to_go() -> None:
+    forwards = Forwards({ROOT: [], from_text("corp.test"): [TWO]})
+    assert forwards.match(from_text("www.example.com")) is None
+    assert forwards.match(from_text("corp.test")) is not None
+    assert [server.upstream for server in forwards.servers()] == [TWO]
