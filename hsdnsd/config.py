@@ -1,94 +1,192 @@
-"""The configuration: one frozen tree; every fault reported at once, with its path; unknown keys refused."""
+"""The configuration: one frozen tree; every fault reported at once, with its path; unknown keys refused.
+
+`python -m hsdnsd.config` prints docs/configuration.md.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 
+from hsdnsd import forms
+from hsdnsd.address import Endpoint, is_own, parse_endpoint
+from hsdnsd.config_tables import Cache, Forward, Log, Source, Tcp, Zone
+from hsdnsd.errors import ConfigError
+from hsdnsd.schema import Fault, Key, join, read, show
+from hsdnsd.schema_text import apply_setting, reference
 
-class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The zones that are answered from Kubernetes objects."""
+__all__ = ["Cache", "Config", "Forward", "Log", "Source", "Tcp", "Zone", "load", "parse", "reference_page"]
 
-    name: str = "cluster.local"
-    reverse_zones: tuple[str, ...] = ("in-addr.arpa", "ip6.arpa")
-    namespaces: tuple[str, ...] = ()  # empty: all
-    labels: str = ""  # label selector on Services, EndpointSlices and Pods
-    namespace_labels: str = ""  # label selector on Namespaces
-    pods: Literal["disabled", "insecure", "verified"] = "disabled"
-    endpoint_pod_names: bool = False
-    noendpoints: bool = False
-    ignore_empty_service: bool = False
-    fallthrough: tuple[str, ...] = ("in-addr.arpa", "ip6.arpa")
-    own_addresses: tuple[str, ...] = ()  # empty: the listening addresses
-    compat: Literal["", "coredns"] = ""
-    ttl: int = 5  # seconds
-    # each None: as `ttl`
-    service_ttl: int | None = None
-    endpoint_ttl: int | None = None
-    srv_ttl: int | None = None
-    ptr_ttl: int | None = None
-    external_ttl: int | None = None
-    pod_ttl: int | None = None
-    negative_ttl: int | None = None
+T = TypeVar("T")
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the Kubernetes objects come from; at most one of the three; none: no own zones, only forward and cache."""
-
-    manifests: tuple[str, ...] = ()
-    kubeconfig: str = ""
-    in_cluster: bool = False
-
-
-class Forward(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where every other name is asked."""
-
-    upstreams: tuple[str, ...] = ()  # ADDR:PORT, ADDR or [ADDR]:PORT; empty: the nameservers of resolv_conf
-    resolv_conf: str = "/etc/resolv.conf"  # "" with no upstreams: nothing is forwarded
-    stub_zones: dict[str, tuple[str, ...]] = {}  # zone -> upstreams
-    deadline: float = 4.0  # seconds for one client query, connect and all
-    attempt_timeout: float = 1.2  # seconds until an attempt is given up and the next is made
-    max_in_flight: int = 4096
-    max_waiters: int = 1024  # per question
-    max_per_client: int = 256
-
-
-class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept of the upstreams' answers; budgets in bytes, 0: keep none."""
-
-    positive_bytes: int = 32 << 20
-    negative_bytes: int = 4 << 20
-    failure_bytes: int = 1 << 20
-    max_ttl: int = 86400  # seconds
-    max_negative_ttl: int = 30
-    min_ttl: int = 0
-    failure_ttl: int = 1
-
-
-class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of TCP service (RFC 7766, RFC 9210)."""
-
-    max_connections: int = 1024
-    max_per_source: int = 64
-    max_pipelined: int = 64
-    message_timeout: float = 3.0  # from a message's first octet (or the connection's begin) to its last
-    idle_timeout: float = 10.0
-
-
-class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Config(msgspec.Struct, frozen=True):
     """Everything that can be set."""
 
-    listen: tuple[str, ...] = ("127.0.0.1:53",)
-    admin: str = "127.0.0.1:9253"  # "": no HTTP
-    drain: float = 5.0  # seconds that SIGTERM leaves for what is in hand
+    listen: Annotated[
+        tuple[str, ...],
+        Key(
+            "Where DNS is served, over UDP and TCP. Port 0: one that the kernel picks, told in the log.",
+            why="nobody else's queries are taken before somebody says so",
+            form=forms.LISTEN,
+        ),
+    ] = ("127.0.0.1:53",)
+    admin: Annotated[
+        str,
+        Key(
+            'Where metrics and health are served over HTTP: /metrics, /livez, /readyz; `""`: nowhere.',
+            why="the port on which dashboards of NodeLocal DNSCache look for metrics",
+            form=forms.LISTEN,
+            empty=True,
+        ),
+    ] = "127.0.0.1:9253"
+    drain: Annotated[
+        float,
+        Key(
+            "What SIGTERM leaves for the questions in hand; then the daemon ends.",
+            why="longer than `forward.deadline`, so that whoever waits is answered",
+            unit="seconds",
+            low=0,
+            high=300,
+        ),
+    ] = 5.0
     source: Source = Source()
     zone: Zone = Zone()
     forward: Forward = Forward()
     cache: Cache = Cache()
     tcp: Tcp = Tcp()
     log: Log = Log()
+
+
+def load(text: str, settings: Sequence[str] = (), *, selector: Callable[[str], object] = str) -> Config:
+    """The configuration in a TOML text, with `KEY=VALUE` settings put over it; the last setting of a key counts.
+
+    Args:
+        text: TOML; may be empty.
+        settings: see `schema_text.apply_setting`.
+        selector: see `parse`.
+
+    Raises:
+        ConfigError: every fault found. A text that is not TOML has one, whose path is its line and column.
+    """
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_fault(text, str(error))]) from None
+    faults = [fault for setting in settings for fault in apply_setting(Config, given, setting)]
+    return _checked(given, faults, selector)
+
+
+def parse(given: Mapping[str, object], *, selector: Callable[[str], object] = str) -> Config:
+    """The configuration in a mapping as tomllib makes it.
+
+    Args:
+        given: tables and keys; what is not there has its default.
+        selector: raises ValueError if a text is no label selector; what one looks like is Kubernetes' matter.
+
+    Raises:
+        ConfigError: every fault found.
+    """
+    return _checked(given, [], selector)
+
+
+def _checked(given: Mapping[str, object], faults: list[Fault], selector: Callable[[str], object]) -> Config:
+    config, found = read(Config, given)
+    faults += found
+    faults += _selector_faults(config.zone, selector)
+    # A key that is wrong by itself is not held against others.
+    wrong = {path for path, _ in faults}
+    faults += [fault for fault in _contradictions(config) if fault[0] not in wrong]
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _selector_faults(zone: Zone, selector: Callable[[str], object]) -> Iterator[Fault]:
+    for name in ("labels", "namespace_labels"):
+        text = getattr(zone, name)
+        try:
+            selector(text)
+        except ValueError as error:
+            yield f"zone.{name}", f"{show(text)} is not {forms.SELECTOR.name}: {error}"
+
+
+def _contradictions(config: Config) -> Iterator[Fault]:
+    """What is wrong between keys that are each right."""
+    source = config.source
+    chosen = [name for name in ("manifests", "kubeconfig", "in_cluster") if getattr(source, name)]
+    if len(chosen) > 1:
+        yield "source", f"{' and '.join(chosen)} are both set; at most one source can be"
+    if config.cache.min_ttl > config.cache.max_ttl:
+        yield "cache.min_ttl", f"{config.cache.min_ttl} is more than cache.max_ttl ({config.cache.max_ttl})"
+    listen = _parsed(config.listen, parse_endpoint)
+    yield from _listening_faults(config, listen)
+    yield from _own_faults("forward.upstreams", config.forward.upstreams, listen)
+    zones: dict[bytes, str] = {}
+    for name, servers in config.forward.stub_zones.items():
+        path = join("forward.stub_zones", name)
+        if not servers:
+            yield path, "at least one server is needed"
+        yield from _own_faults(path, servers, listen)
+        for _, zone in _parsed((name,), forms.parse_zone):
+            if zone in zones:
+                yield path, f"the same zone as {join('', zones[zone])}"
+            zones.setdefault(zone, name)
+
+
+def _listening_faults(config: Config, listen: list[tuple[int, Endpoint]]) -> Iterator[Fault]:
+    if not config.listen:
+        yield "listen", "at least one address is needed"
+    taken: set[Endpoint] = set()
+    for index, endpoint in listen:
+        # Port 0 is another one each time.
+        if endpoint in taken and endpoint.port:
+            yield f"listen[{index}]", f"{endpoint} is there twice"
+        taken.add(endpoint)
+    for _, admin in _parsed((config.admin,), parse_endpoint):
+        if admin in taken and admin.port:
+            yield "admin", f"{admin} is in listen too"
+
+
+def _own_faults(path: str, servers: Iterable[str], listen: list[tuple[int, Endpoint]]) -> Iterator[Fault]:
+    for index, server in _parsed(servers, forms.parse_upstream):
+        if any(is_own(server, endpoint) for _, endpoint in listen):
+            yield f"{path}[{index}]", f"{server} is this daemon's own listening address"
+
+
+def _parsed(texts: Iterable[str], parse_text: Callable[[str], T]) -> list[tuple[int, T]]:
+    """What each text stands for, with its place; those that are wrong by themselves are left out."""
+    parsed = []
+    for index, text in enumerate(texts):
+        try:
+            parsed.append((index, parse_text(text)))
+        except ValueError:
+            continue
+    return parsed
+
+
+def _syntax_fault(text: str, message: str) -> Fault:
+    problem, _, place = message.removesuffix(")").rpartition(" (at ")
+    if place == "end of document":
+        place = f"line {text.count(chr(10)) + 1}, column {len(text) - text.rfind(chr(10))}"
+    return place, problem
+
+
+def reference_page() -> str:
+    """docs/configuration.md."""
+    return f"""# Configuration
+
+Made from hsdnsd/config_tables.py by `python -m hsdnsd.config > docs/configuration.md`; a test compares.
+
+`hsdnsd serve --config FILE` reads TOML. Every key can be left out, and every key can be set on the command line too:
+`--set zone.ttl=30`, `--set zone.namespaces=shop,billing`. `hsdnsd check-config` takes the same options, and prints the
+whole configuration that comes of them, or everything that is wrong with it. A key that is not on this page is refused.
+{reference(Config)}"""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_page())

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from hsdnsd.records.model import Change
 
+# `WatchState.kind` of the objects that manifests hold beside the kinds that are read.
+OTHER_KINDS = "other"
+
 # Called on the event loop with each change. Must be quick, may not raise.
 Sink = Callable[[Change], None]
 
@@ -19,10 +22,11 @@ class Source(Protocol):
 
         Raises:
             StartError: what was configured can't work (no such directory, kubeconfig not readable).
+            ManifestError: a manifest is broken at start.
         """
         ...
 
-    def watches(self) -> tuple["WatchState", ...]:
+    def watches(self) -> tuple[WatchState, ...]:
         """State of each watched kind, for the metrics."""
         ...
 
@@ -31,7 +35,7 @@ class WatchState:
     """Counters of one watched kind; plain integers that the metrics collector reads.
 
     Attributes:
-        kind: "Service", ...
+        kind: "Service", ...; OTHER_KINDS for the one that counts what manifests hold besides.
         synced: it has been listed at least once.
         connected: the stream is open (manifests: the last read succeeded).
         events: changes delivered. relists: lists after the first. failures: lists, watches or reads that failed.
@@ -39,7 +43,7 @@ class WatchState:
         last_alive: monotonic time of the last proof of life; 0.0 before the first.
     """
 
-    __slots__ = ("kind", "synced", "connected", "events", "relists", "failures", "skipped", "last_alive")
+    __slots__ = ("connected", "events", "failures", "kind", "last_alive", "relists", "skipped", "synced")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

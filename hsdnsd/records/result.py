@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from hsdnsd.wire.const import Rcode
@@ -12,6 +14,9 @@ from hsdnsd.wire.rrset import RRset
 # A change of that thing ends every answer that carries its owner, whatever spelling of name was asked.
 Owner = bytes
 
+# In what a change returns: every answer of the own zones ends (a kind of object has been listed for the first time).
+EVERYTHING: Final[Owner] = b"*"
+
 
 class Result(msgspec.Struct, frozen=True, gc=False):
     """An answer of the own zones, before it is put on the wire.
@@ -19,9 +24,10 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         rcode: NOERROR, NXDOMAIN or SERVFAIL (not synced: absence can't be told yet).
         answer, authority, additional: RRsets; a negative answer has the zone's SOA in authority (RFC 2308 section 3).
-        chase: folded name at which a CNAME chain leaves the own zones and is to be looked up elsewhere.
-        owner: see `Owner`; None if the answer hangs on more than one thing and must not be kept.
-        elsewhere: the name is not here and `fallthrough` says to ask the upstreams; the rest is what to say without any.
+        chase: folded name at which a CNAME chain leaves the own zones, or goes on where `fallthrough` sends it; it is
+            to be looked up, and `answer` holds the CNAMEs that led to it.
+        owner: see `Owner`; None if the answer hangs on more than one thing, or says SERVFAIL, and must not be kept.
+        elsewhere: the name is not here and `fallthrough` says to ask the upstreams; the rest is what to say without.
         ede: info code for an Extended DNS Error.
     """
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Final
+
 import msgspec
 
 from hsdnsd.wire.name import Name
+
+_SRV: Final = struct.Struct("!HHH")
+_SOA: Final = struct.Struct("!IIIII")
 
 
 class RRset(msgspec.Struct, frozen=True, gc=False):
@@ -25,19 +31,24 @@ class RRset(msgspec.Struct, frozen=True, gc=False):
 
 def srv_rdata(priority: int, weight: int, port: int, target: Name) -> bytes:
     """SRV rdata (RFC 2782); the target is never compressed."""
-    raise NotImplementedError
+    return _SRV.pack(priority, weight, port) + target
 
 
 def soa_rdata(mname: Name, rname: Name, serial: int, refresh: int, retry: int, expire: int, minimum: int) -> bytes:
     """SOA rdata (RFC 1035 section 3.3.13)."""
-    raise NotImplementedError
+    return mname + rname + _SOA.pack(serial, refresh, retry, expire, minimum)
 
 
 def txt_rdata(*strings: bytes) -> bytes:
     """TXT rdata (RFC 1035 section 3.3.14): each string at most 255 octets."""
-    raise NotImplementedError
+    return b"".join(_character_string(string) for string in strings)
 
 
 def hinfo_rdata(cpu: bytes, os: bytes) -> bytes:
     """HINFO rdata (RFC 1035 section 3.3.2), for the answer to ANY (RFC 8482 section 4.2)."""
-    raise NotImplementedError
+    return _character_string(cpu) + _character_string(os)
+
+
+def _character_string(octets: bytes) -> bytes:
+    """RFC 1035 section 3.3: a length octet, then that many octets."""
+    return bytes((len(octets),)) + octets

@@ -1,0 +1,53 @@
+"""/livez, /readyz and the index: what the kubelet asks, and where a person begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from hsdnsd.admin.http import Response, Route
+from hsdnsd.admin.sources import Watch
+
+_TEXT = "text/plain; charset=utf-8"
+
+Problems = Callable[[], Sequence[str]]
+"""What stands against it, each in one line; none: all is well."""
+
+
+class Readiness:
+    """Whether the daemon is to be asked.
+
+    Attributes:
+        listening: the DNS sockets are bound and read.
+        stopping: SIGTERM has come.
+    """
+
+    def __init__(self, watches: Callable[[], Iterable[Watch]]) -> None:
+        self.listening = False
+        self.stopping = False
+        self._watches = watches
+
+    def problems(self) -> list[str]:
+        """What is missing, each in one line."""
+        missing = [f"{watch.kind}: not listed yet" for watch in self._watches() if not watch.synced]
+        if not self.listening:
+            missing.insert(0, "not listening yet")
+        if self.stopping:
+            missing.insert(0, "stopping")
+        return missing
+
+
+def health_routes(alive: Problems, ready: Problems, metrics: Route) -> dict[str, Route]:
+    """All routes of the daemon. 200 and "ok", or 503 and the problems."""
+    routes = {"/livez": _check(alive), "/readyz": _check(ready), "/metrics": metrics}
+    index = "hsdnsd\n\n" + "".join(f"{path}\n" for path in routes)
+    return {"/": lambda _headers: Response(200, _TEXT, index.encode()), **routes}
+
+
+def _check(problems: Problems) -> Route:
+    def respond(_headers: Mapping[str, str]) -> Response:
+        found = problems()
+        if found:
+            return Response(503, _TEXT, "".join(f"{line}\n" for line in found).encode())
+        return Response(200, _TEXT, b"ok\n")
+
+    return respond

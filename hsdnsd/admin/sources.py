@@ -1,0 +1,101 @@
+"""What metrics and health are read from. The daemon puts one together; nothing here changes what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hsdnsd.cache.cache import Cache
+from hsdnsd.engine.counters import Counters
+from hsdnsd.native.contract import Batch, Table
+
+
+class Watch(Protocol):
+    """State of one watched kind, as `hsdnsd.kube.source.WatchState` says."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def synced(self) -> bool: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def relists(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def last_alive(self) -> float: ...
+
+
+class Driver(Protocol):
+    """`hsdnsd.net.driver.Driver`."""
+
+    @property
+    def pending(self) -> int: ...
+    @property
+    def crashes(self) -> int: ...
+
+
+class UpstreamSockets(Protocol):
+    """`hsdnsd.net.upstream.Exchanges`."""
+
+    @property
+    def opened(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
+class TcpServer(Protocol):
+    """`hsdnsd.net.tcp.TcpServer`."""
+
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def evicted(self) -> int: ...
+    @property
+    def timed_out(self) -> int: ...
+    @property
+    def accept_errors(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that the metrics are made from.
+
+    Attributes:
+        version: of hsdnsd. native: which packet path runs, `hsdnsd.native.which()`.
+        port: the first port that is listened on, for CoreDNS's label `server`.
+        zone: the cluster domain with its final dot; None if there are no own zones.
+        counters, cache, table: the engine's, and the table of finished answers.
+        batches: (whether it is IPv6, batch) of each UDP socket.
+        driver, upstreams, tcp: the sockets'.
+        in_flight: questions that upstreams are being asked, `Engine.in_flight`.
+        counts: objects by kind, and "records", `hsdnsd.records.table.Table.counts`; empty if there are no own zones.
+        watches: of the source of Kubernetes objects; none if there is no source.
+        http_rejects: `HttpServer.turned_away`.
+        clock: monotonic seconds.
+    """
+
+    version: str
+    native: str
+    port: int
+    zone: str | None
+    counters: Counters
+    cache: Cache
+    table: Table
+    batches: Callable[[], Iterable[tuple[bool, Batch]]]
+    driver: Driver
+    upstreams: UpstreamSockets
+    tcp: TcpServer
+    in_flight: Callable[[], int]
+    counts: Callable[[], Mapping[str, int]]
+    watches: Callable[[], Iterable[Watch]]
+    http_rejects: Callable[[], int]
+    clock: Callable[[], float]

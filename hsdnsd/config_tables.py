@@ -1,0 +1,380 @@
+"""The tables of the configuration: every key with its type and default, what it means, and why it is what it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hsdnsd import forms
+from hsdnsd.schema import Key
+
+MIB = 1 << 20
+
+
+def _ttl(records: str) -> Key:
+    return Key(
+        f"TTL of {records}; not set: `zone.ttl`.",
+        why="one TTL for all is right until one kind of record is known to need another",
+        unit="seconds",
+        low=0,
+        high=3600,
+    )
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the Kubernetes objects come from: at most one of the three. With none there are no own zones, only forward
+    and cache."""
+
+    manifests: Annotated[
+        tuple[str, ...],
+        Key(
+            "Files and directories of Kubernetes YAML (Service, EndpointSlice, Namespace, Pod). They are watched: a "
+            "change of a file changes the answers.",
+            why="no source: nothing of a cluster is claimed that was not asked for",
+            form=forms.PATH,
+        ),
+    ] = ()
+    kubeconfig: Annotated[
+        str,
+        Key(
+            "A kubeconfig file; its current context is the cluster that is watched.",
+            why="inside a cluster there is none, and outside nobody should be connected by accident",
+            form=forms.PATH,
+            empty=True,
+        ),
+    ] = ""
+    in_cluster: Annotated[
+        bool,
+        Key(
+            "Watch the cluster in which the daemon runs, with the service account of its pod.",
+            why="asked for by the DaemonSet in deploy/; elsewhere there is no service account",
+        ),
+    ] = False
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """The zones that are answered from Kubernetes objects."""
+
+    name: Annotated[
+        str,
+        Key("The cluster domain.", why="what kubeadm and most distributions set up", form=forms.OWN_ZONE),
+    ] = "cluster.local"
+    reverse_zones: Annotated[
+        tuple[str, ...],
+        Key(
+            "The reverse zones that are answered here: in-addr.arpa, ip6.arpa, or zones below them.",
+            why="addresses of Services and pods may lie anywhere; what is not found is asked elsewhere, "
+            "see `zone.fallthrough`",
+            form=forms.REVERSE_ZONE,
+        ),
+    ] = ("in-addr.arpa", "ip6.arpa")
+    namespaces: Annotated[
+        tuple[str, ...],
+        Key("The namespaces that are exposed; empty: all.", why="Kubernetes DNS is cluster-wide", form=forms.NAMESPACE),
+    ] = ()
+    labels: Annotated[
+        str,
+        Key(
+            "A label selector that Services, EndpointSlices and Pods have to match; empty: all.",
+            why="Kubernetes DNS knows no unselected objects",
+            form=forms.SELECTOR,
+            empty=True,
+        ),
+    ] = ""
+    namespace_labels: Annotated[
+        str,
+        Key(
+            "A label selector that a namespace has to match to be exposed; empty: all.",
+            why="Kubernetes DNS is cluster-wide",
+            form=forms.SELECTOR,
+            empty=True,
+        ),
+    ] = ""
+    pods: Annotated[
+        Literal["disabled", "insecure", "verified"],
+        Key(
+            "Names of pods by address (`10-1-0-7.NAMESPACE.pod.ZONE`): `disabled`: there are none; `insecure`: every "
+            "address is answered as it was asked; `verified`: only those of living pods, which are then watched too.",
+            why="they are not in the DNS specification; insecure lets anybody make names under the cluster's domain, "
+            "verified costs a watch on every pod",
+        ),
+    ] = "disabled"
+    endpoint_pod_names: Annotated[
+        bool,
+        Key(
+            "Endpoints without a hostname are called after their pod, instead of their address.",
+            why="names by address are what CoreDNS gives unless told otherwise",
+        ),
+    ] = False
+    noendpoints: Annotated[
+        bool,
+        Key(
+            "EndpointSlices are not watched; headless Services and names of endpoints do not exist.",
+            why="headless Services are half of what cluster DNS is for",
+        ),
+    ] = False
+    ignore_empty_service: Annotated[
+        bool,
+        Key(
+            "A Service with a cluster IP but no ready endpoint does not exist (NXDOMAIN), except in reverse.",
+            why="a cluster IP is there whether or not somebody stands behind it, and search lists go on at NXDOMAIN",
+        ),
+    ] = False
+    fallthrough: Annotated[
+        tuple[str, ...],
+        Key(
+            'Zones in which a name that does not exist here is asked of the upstreams; `"."`: all own zones.',
+            why="the reverse zones hold everybody's addresses, the cluster domain only the cluster's names",
+            form=forms.FALLTHROUGH,
+        ),
+    ] = ("in-addr.arpa", "ip6.arpa")
+    own_addresses: Annotated[
+        tuple[str, ...],
+        Key(
+            "Addresses that the apex NS record leads to; empty: those of `listen`.",
+            why="where the daemon listens is where it can be asked",
+            form=forms.ADDRESS,
+        ),
+    ] = ()
+    compat: Annotated[
+        Literal["", "coredns"],
+        Key(
+            "`coredns`: answer as CoreDNS does, also where that goes against the DNS RFCs.",
+            why="what breaks the RFCs is mended; who relies on one of CoreDNS's oddities finds it here",
+        ),
+    ] = ""
+    ttl: Annotated[
+        int,
+        Key(
+            "TTL of the records of the own zones. 0: clients are to keep nothing.",
+            why="what CoreDNS gives; it bounds how long a client goes on with the address of a pod that is gone",
+            unit="seconds",
+            low=0,
+            high=3600,
+        ),
+    ] = 5
+    service_ttl: Annotated[int | None, _ttl("the addresses of Services with a cluster IP, and of the apex NS")] = None
+    endpoint_ttl: Annotated[int | None, _ttl("the addresses of headless Services and of endpoints")] = None
+    srv_ttl: Annotated[int | None, _ttl("SRV records")] = None
+    ptr_ttl: Annotated[int | None, _ttl("PTR records")] = None
+    external_ttl: Annotated[int | None, _ttl("the CNAME of ExternalName Services")] = None
+    pod_ttl: Annotated[int | None, _ttl("pod names")] = None
+    negative_ttl: Annotated[int | None, _ttl("the SOA in NXDOMAIN and NODATA, and its MINIMUM")] = None
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """Where every other name is asked."""
+
+    upstreams: Annotated[
+        tuple[str, ...],
+        Key(
+            "The servers, port 53 unless another is given; empty: the nameservers of `forward.resolv_conf`.",
+            why="the node's resolvers are right on nearly every node",
+            form=forms.UPSTREAM,
+        ),
+    ] = ()
+    resolv_conf: Annotated[
+        str,
+        Key(
+            'Where the servers are read from if `forward.upstreams` is empty; `""`: nothing is forwarded.',
+            why="where every resolver of the system looks",
+            form=forms.PATH,
+            empty=True,
+        ),
+    ] = "/etc/resolv.conf"
+    stub_zones: Annotated[
+        dict[str, tuple[str, ...]],
+        Key(
+            'Zones with servers of their own: `"corp.example" = ["10.0.0.53"]`. The longest match counts.',
+            why="nobody has any until they say so",
+            form=forms.UPSTREAM,
+            name_form=forms.STUB_ZONE,
+        ),
+    ] = {}
+    deadline: Annotated[
+        float,
+        Key(
+            "For one question of a client, everything included; then it is answered SERVFAIL.",
+            why="glibc and musl give up on a server after 5 s; an answer that comes later is work for nobody",
+            unit="seconds",
+            low=0.1,
+            high=60,
+        ),
+    ] = 4.0
+    attempt_timeout: Annotated[
+        float,
+        Key(
+            "For one attempt; then the next server, or the same one again, is asked.",
+            why="three attempts fit into the deadline, and few honest answers take longer",
+            unit="seconds",
+            low=0.05,
+            high=60,
+        ),
+    ] = 1.2
+    max_in_flight: Annotated[
+        int,
+        Key(
+            "Questions that upstreams have been asked and have not answered. Above it: SERVFAIL at once.",
+            why="each holds a socket for up to the deadline; 4,096 allow 1,000 a second with every upstream dead",
+            low=1,
+            high=65536,
+        ),
+    ] = 4096
+    max_waiters: Annotated[
+        int,
+        Key(
+            "Clients that wait for the answer to one and the same question. Above it: SERVFAIL at once.",
+            why="more than all pods of a node ask for one name at one time; bounds memory when a popular name hangs",
+            low=1,
+            high=65536,
+        ),
+    ] = 1024
+    max_per_client: Annotated[
+        int,
+        Key(
+            "Questions of one client address that wait for upstreams. Above it: SERVFAIL at once.",
+            why="one client can take up a sixteenth of max_in_flight and no more",
+            low=1,
+            high=65536,
+        ),
+    ] = 256
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """What is kept of the upstreams' answers."""
+
+    positive_bytes: Annotated[
+        int,
+        Key(
+            "Budget for answers with data; 0: none is kept.",
+            why="some 40,000 answers, in memory that every node can spare",
+            unit="bytes",
+            low=0,
+            high=1 << 36,
+        ),
+    ] = 32 * MIB
+    negative_bytes: Annotated[
+        int,
+        Key(
+            "Budget for NXDOMAIN and NODATA; 0: none is kept.",
+            why="apart, and small: names that do not exist can be invented without end, and must not push out data",
+            unit="bytes",
+            low=0,
+            high=1 << 36,
+        ),
+    ] = 4 * MIB
+    failure_bytes: Annotated[
+        int,
+        Key(
+            "Budget for questions that no upstream could answer; 0: none is kept.",
+            why="a failure is asked for again within seconds or not at all",
+            unit="bytes",
+            low=0,
+            high=1 << 36,
+        ),
+    ] = MIB
+    max_ttl: Annotated[
+        int,
+        Key(
+            "No answer with data is kept for longer.",
+            why="a day; RFC 8767 section 4 allows a week at most",
+            unit="seconds",
+            low=0,
+            high=604800,
+        ),
+    ] = 86400
+    max_negative_ttl: Annotated[
+        int,
+        Key(
+            "No NXDOMAIN or NODATA is kept for longer.",
+            why="a name that was asked for too early should not stay away for the hours that many zones' SOA say "
+            "(RFC 2308 section 5 allows three)",
+            unit="seconds",
+            low=0,
+            high=86400,
+        ),
+    ] = 30
+    min_ttl: Annotated[
+        int,
+        Key(
+            "Answers with data are kept for at least so long, whatever their TTL. Above 0 this breaks RFC 1035.",
+            why="the owner of a name says how long it may be kept",
+            unit="seconds",
+            low=0,
+            high=300,
+        ),
+    ] = 0
+    failure_ttl: Annotated[
+        int,
+        Key(
+            "For how long a question that no upstream could answer is not asked again; doubled with each failure in a "
+            "row, up to 30.",
+            why="the least that RFC 9520 section 3.2 allows",
+            unit="seconds",
+            low=0,
+            high=30,
+        ),
+    ] = 1
+
+
+class Tcp(msgspec.Struct, frozen=True):
+    """Limits of DNS over TCP (RFC 7766, RFC 9210)."""
+
+    max_connections: Annotated[
+        int,
+        Key(
+            "Connections open at once. Where four fifths are taken, a new one costs the one that has been idle longest "
+            "its place; where all are and none is idle, it is closed.",
+            why="more than the pods of a node open when every answer is truncated; each costs a descriptor",
+            low=1,
+            high=65536,
+        ),
+    ] = 1024
+    max_per_source: Annotated[
+        int,
+        Key(
+            "Connections of one client address. Above it, new ones are closed.",
+            why="a sixteenth of all: a client that leaks connections harms only itself",
+            low=1,
+            high=65536,
+        ),
+    ] = 64
+    max_pipelined: Annotated[
+        int,
+        Key(
+            "Questions of one connection that wait for their answer; the next is read when one has gone out.",
+            why="resolvers that pipeline at all send a handful",
+            low=1,
+            high=65536,
+        ),
+    ] = 64
+    message_timeout: Annotated[
+        float,
+        Key(
+            "From the first octet of a message (or the connection's begin) to its last.",
+            why="a message is one packet; whoever sends it octet by octet wants the connection, not the answer",
+            unit="seconds",
+            low=0.05,
+            high=60,
+        ),
+    ] = 3.0
+    idle_timeout: Annotated[
+        float,
+        Key(
+            "A connection on which nothing is asked and nothing waits is closed after this.",
+            why="RFC 7766 section 6.2.3 asks for the order of seconds",
+            unit="seconds",
+            low=0.05,
+            high=600,
+        ),
+    ] = 10.0
+
+
+class Log(msgspec.Struct, frozen=True):
+    """What is written to the standard error stream."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Key("The least level that is written.", why="what changed, and nothing for each query"),
+    ] = "info"

@@ -1,0 +1,88 @@
+"""What texts in the configuration have to be, and what they stand for."""
+
+from __future__ import annotations
+
+import re
+
+from hsdnsd.address import DNS_PORT, Endpoint, parse_address, parse_endpoint
+from hsdnsd.schema import Form
+from hsdnsd.wire.name import ROOT, Name, from_text, is_within
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_ARPA = (from_text("in-addr.arpa"), from_text("ip6.arpa"))
+
+
+def parse_zone(text: str) -> Name:
+    """The folded wire form of a domain name in the configuration.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return Name(from_text(text).lower())
+
+
+def parse_upstream(text: str) -> Endpoint:
+    """An upstream server: ADDR, ADDR:PORT or [ADDR]:PORT.
+
+    Raises:
+        ValueError: it is none, or nothing that can be asked.
+    """
+    endpoint = parse_endpoint(text, DNS_PORT)
+    address = parse_address(endpoint.host)
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError("no server can be asked at this address")
+    if endpoint.port == 0:
+        raise ValueError("no server can be asked at port 0")
+    return endpoint
+
+
+def _own_zone(text: str) -> Name:
+    zone = parse_zone(text)
+    if zone == ROOT:
+        raise ValueError("the root can't be an own zone")
+    return zone
+
+
+def _reverse_zone(text: str) -> Name:
+    zone = parse_zone(text)
+    if not any(is_within(zone, arpa) for arpa in _ARPA):
+        raise ValueError("it is not within in-addr.arpa or ip6.arpa")
+    return zone
+
+
+def _stub_zone(text: str) -> Name:
+    zone = parse_zone(text)
+    if zone == ROOT:
+        raise ValueError("servers for all names are set in forward.upstreams")
+    return zone
+
+
+def _namespace(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise ValueError("lower case letters, digits and hyphens, at most 63, no hyphen at either end")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("it is empty or holds a NUL")
+    return text
+
+
+def _plain_address(text: str) -> object:
+    if "%" in text:
+        raise ValueError("an A or AAAA record holds no scope")
+    return parse_address(text)
+
+
+LISTEN = Form("a listening address (ADDR:PORT or [ADDR]:PORT)", parse_endpoint)
+UPSTREAM = Form("an upstream (ADDR, ADDR:PORT or [ADDR]:PORT)", parse_upstream)
+ADDRESS = Form("an IP address", _plain_address)
+OWN_ZONE = Form("a domain name", _own_zone)
+REVERSE_ZONE = Form("a reverse zone", _reverse_zone)
+FALLTHROUGH = Form("a domain name", parse_zone)
+STUB_ZONE = Form("a domain name", _stub_zone)
+NAMESPACE = Form("a namespace", _namespace)
+PATH = Form("a path", _path)
+# What selects objects is Kubernetes' matter; `parse` is told by its caller how to look at one.
+SELECTOR = Form("a label selector", str)

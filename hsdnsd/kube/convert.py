@@ -1,0 +1,113 @@
+"""Decoded Kubernetes objects -> facts. Pure; the same functions serve the API server and manifests."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from sys import intern
+
+from hsdnsd.kube import objects
+from hsdnsd.records.model import (
+    EndpointFact,
+    EndpointSliceFact,
+    Fact,
+    NamespaceFact,
+    PodFact,
+    Port,
+    ServiceFact,
+)
+
+_HEADLESS = "None"
+_FINISHED_PHASES = frozenset(("Succeeded", "Failed", "Unknown"))
+
+
+def to_fact(obj: objects.Object) -> Fact | None:
+    """The fact of an object; None where there is nothing in it that DNS may tell. Cannot fail."""
+    if isinstance(obj, objects.EndpointSlice):
+        return endpoint_slice_fact(obj)
+    if isinstance(obj, objects.Service):
+        return service_fact(obj)
+    if isinstance(obj, objects.Pod):
+        return pod_fact(obj)
+    return NamespaceFact(obj.metadata.name)
+
+
+def service_fact(obj: objects.Service) -> ServiceFact:
+    """A Service of type ExternalName is external whatever else it says. Addresses that can't be parsed (an
+    unassigned "" above all) are left out.
+    """
+    spec = obj.spec or objects.ServiceSpec()
+    external = spec.type == "ExternalName"
+    texts = spec.cluster_ips or [spec.cluster_ip or ""]
+    headless = not external and _HEADLESS in (texts[0], spec.cluster_ip)
+    packed = () if external or headless else tuple(filter(None, map(pack_address, texts)))
+    return ServiceFact(
+        intern(obj.metadata.namespace or "default"),
+        intern(obj.metadata.name),
+        packed,
+        headless,
+        (spec.external_name or "") if external else None,
+        spec.publish_not_ready is True,
+        tuple([_port(port.name, port.protocol, port.port) for port in spec.ports or ()]),
+    )
+
+
+def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
+    """None for a slice that belongs to no Service (no kubernetes.io/service-name: no name could be made for its
+    endpoints), and for the address type FQDN, which is deprecated and which kube-proxy ignores too.
+    """
+    meta = obj.metadata
+    service = meta.labels.service if meta.labels is not None else None
+    if not service or obj.address_type == "FQDN":
+        return None
+    endpoints = []
+    for endpoint in obj.endpoints or ():
+        addresses = tuple(
+            [(packed, text) for text in endpoint.addresses or () if (packed := pack_address(text)) is not None]
+        )
+        if not addresses:
+            continue
+        ready = endpoint.conditions is None or endpoint.conditions.ready is not False
+        hostname = endpoint.hostname or ""
+        pod = ""
+        target = endpoint.target
+        if target is not None and target.name and target.kind in ("Pod", "", None):
+            # One string for both where a StatefulSet's pod is its own hostname.
+            pod = hostname if target.name == hostname else target.name
+        endpoints.append(EndpointFact(addresses, ready, hostname, pod))
+    return EndpointSliceFact(
+        intern(meta.namespace or "default"),
+        meta.name,
+        intern(service),
+        tuple(endpoints),
+        tuple([_port(port.name, port.protocol, port.port) for port in obj.ports or ()]),
+    )
+
+
+def pod_fact(obj: objects.Pod) -> PodFact | None:
+    """None for a pod that is being deleted, has ended (phase Succeeded, Failed, Unknown), or has no address yet.
+
+    A pod on the host's network has the node's address, and keeps it.
+    """
+    status = obj.status
+    if obj.metadata.deleted is not None or status is None or status.phase in _FINISHED_PHASES:
+        return None
+    texts = [status.pod_ip or "", *[entry.ip or "" for entry in status.pod_ips or ()]]
+    packed = tuple(dict.fromkeys(filter(None, map(pack_address, texts))))
+    if not packed:
+        return None
+    return PodFact(intern(obj.metadata.namespace or "default"), obj.metadata.name, packed)
+
+
+def pack_address(text: str) -> bytes | None:
+    """4 or 16 octets, or None if the text is no IP address."""
+    try:
+        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate in the text
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _port(name: str | None, protocol: str | None, number: int | None) -> Port:
+    """Shared: slices of one Service, and most Services of a cluster, have the same few ports."""
+    return Port(intern(name or ""), intern((protocol or "TCP").lower()), number)

@@ -1,0 +1,235 @@
+"""List, then watch, then list again: one resource of the API server, for as long as the daemon runs.
+
+Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's
+own cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark
+told, and whenever that is in doubt (410 in any of its forms, an ERROR event, junk, versions that run backwards) the
+resource is listed again: a `Replaced` also deletes what is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import msgspec
+
+from hsdnsd.kube.client import Client, Response, TransportError
+from hsdnsd.kube.intake import EndedError, Intake
+from hsdnsd.kube.lines import LineTooLongError
+from hsdnsd.kube.source import Sink, WatchState
+from hsdnsd.records.model import Kind
+
+log = logging.getLogger(__name__)
+
+PAGE_OBJECTS = 500  # as client-go asks for
+PAGE_OCTETS = 256 << 20
+PAGE_TIMEOUT = 120.0  # seconds for one page
+# A streaming list of a million endpoints takes a third of this; a server that knows the parameter but never says
+# that the list is over (kubernetes/kubernetes#140890) is listed in pages instead.
+STREAMED_LIST_TIMEOUT = 60.0
+
+WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together
+MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
+HEALTHY = 10.0  # seconds; a stream that lived so long ends a row of failures
+SHORT = 1.0  # seconds; a server that ends watches so soon would otherwise be asked without a pause
+
+_BATCH = 64  # objects between two turns of the event loop: some 2 ms of decoding
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """What is watched: a collection of the API, and the part of it that is selected."""
+
+    kind: Kind
+    path: str
+    label_selector: str = ""
+    field_selector: str = ""
+
+    def params(self) -> list[tuple[str, str]]:
+        selectors = (("labelSelector", self.label_selector), ("fieldSelector", self.field_selector))
+        return [(name, text) for name, text in selectors if text]
+
+
+class Reflector:
+    """Keeps `sink` told of one resource. Nothing that the API server does or fails to do ends it."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        state: WatchState,
+        sink: Sink,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        list_timeout: float = STREAMED_LIST_TIMEOUT,
+    ) -> None:
+        """
+        Args:
+            pause, clock, chance: what waiting, monotonic time and a random number from [0, 1) are (tests own them).
+        """
+        self._client = client
+        self._resource = resource
+        self._state = state
+        self._intake = Intake(resource.kind, state, sink)
+        self._pause = pause
+        self._clock = clock
+        self._chance = chance
+        self._list_timeout = list_timeout
+        self._streams_lists = True  # until the server turns out not to
+        self._opened = 0.0  # when the watch's answer began
+        self._taken = 0  # objects
+        self._failures = 0  # in a row
+        self._cause = ""  # of the failure that the log was last told of; "" when all is well
+
+    async def run(self) -> NoReturn:
+        while True:
+            self._opened = self._clock()
+            renewals = self._client.renewals
+            end: EndedError | None = None
+            try:
+                await self._list_and_watch()
+                if self._lived() < SHORT:
+                    end = EndedError("short", "the server ends the watch at once")
+            except EndedError as error:
+                end = error
+            except TransportError as error:
+                end = EndedError("transport", str(error))
+            except LineTooLongError as error:
+                end = EndedError("junk", str(error), lists_again=True)
+            self._state.connected = False
+            if self._lived() >= HEALTHY:
+                self._failures = 0
+                self._recovered()
+            if end is not None:
+                await self._recover(end, renewals)
+
+    def _lived(self) -> float:
+        return self._clock() - self._opened
+
+    def _recovered(self) -> None:
+        if self._cause:
+            log.info("%s: watched again", self._resource.path)
+            self._cause = ""
+
+    async def _recover(self, end: EndedError, renewals: int) -> None:
+        """After a failure: count and log it, and let as much time pass as it calls for."""
+        self._state.failures += 1
+        if end.cause == "junk" and self._intake.listing:
+            self._streams_lists = False  # what can't be read in one stream may be read object by object
+        if end.lists_again:
+            self._intake.version = ""
+        news = end.cause != self._cause
+        if news:
+            self._cause = end.cause
+            log.warning("%s: %s; what is known stays in force", self._resource.path, end)
+        if end.cause == "401":
+            # A token that was rotated: ask at once with the new one. If that is refused too, wait like anybody.
+            try:
+                await self._client.renew_credentials(renewals)
+            except TransportError as error:
+                if news:
+                    log.warning("%s: %s", self._resource.path, error)
+            else:
+                if news:
+                    return
+        ceiling = min(MAX_BACKOFF, 2 * MIN_BACKOFF * 2 ** min(self._failures, 10))
+        self._failures += 1
+        await self._pause(max(end.wait, MIN_BACKOFF + (ceiling - MIN_BACKOFF) * self._chance()))
+
+    async def _list_and_watch(self) -> None:
+        """Returns when the server ends the watch in good order."""
+        if not self._intake.version and self._streams_lists and await self._watch():
+            return
+        if not self._intake.version:
+            await self._list()
+        await self._watch()
+
+    async def _list(self) -> None:
+        """List in pages."""
+        self._intake.begin_list()
+        next_page = ""
+        while True:
+            params = [*self._resource.params(), ("limit", str(PAGE_OBJECTS))]
+            if next_page:
+                params.append(("continue", next_page))
+            async with self._client.get(self._resource.path, params, total=PAGE_TIMEOUT) as response:
+                await _must_be_ok(response)
+                page = self._intake.page(await response.read(PAGE_OCTETS))
+            self._state.last_alive = self._clock()
+            for raw in page.items or ():
+                self._intake.upsert(raw)
+                await self._give_way()
+            next_page = page.metadata.next_page or ""
+            if not next_page:
+                self._intake.end_list(page.metadata.resource_version)
+                return
+
+    async def _watch(self) -> bool:
+        """Watch until the server ends it; without a version to go on from, the same stream lists everything first.
+
+        Returns:
+            False if the server does not stream lists.
+        """
+        streams_list = not self._intake.version
+        if streams_list:
+            self._intake.begin_list()
+        else:
+            self._intake.begin_watch()
+        try:
+            async with (
+                asyncio.timeout(self._list_timeout if streams_list else None) as limit,
+                self._client.get(self._resource.path, self._watch_params()) as response,
+            ):
+                if streams_list and response.status in (400, 422):
+                    self._streams_lists = False
+                    return False
+                await _must_be_ok(response)
+                self._opened = self._state.last_alive = self._clock()
+                self._state.connected = not streams_list
+                while (lines := await response.lines()) is not None:
+                    self._state.last_alive = self._clock()
+                    for line in lines:
+                        self._intake.take(line)
+                        if not self._intake.listing:
+                            self._state.connected = True
+                            self._recovered()
+                            limit.reschedule(None)
+                        await self._give_way()
+        except TimeoutError:
+            self._streams_lists = False
+            raise EndedError("list", "the streamed list does not end: pages from now on") from None
+        if self._intake.listing:
+            raise EndedError("list", "the streamed list broke off")
+        return True
+
+    def _watch_params(self) -> list[tuple[str, str]]:
+        low, high = WATCH_SECONDS
+        params = [
+            *self._resource.params(),
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(low + int((high - low + 1) * self._chance()))),
+        ]
+        if self._intake.version:
+            return [*params, ("resourceVersion", self._intake.version)]
+        return [*params, ("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
+
+    async def _give_way(self) -> None:
+        """Objects that are all there already would else keep the event loop from answering anybody."""
+        self._taken += 1
+        if self._taken % _BATCH == 0:
+            await asyncio.sleep(0)
+
+
+async def _must_be_ok(response: Response) -> None:
+    if response.status == 200:
+        return
+    problem = await response.problem()
+    # 504 with this text: the version is of another etcd, or this server lags far behind; it may never come.
+    lost = response.status == 410 or (response.status == 504 and "Too large resource version" in problem)
+    raise EndedError(str(response.status), problem, lists_again=lost, wait=response.retry_after)

@@ -1,0 +1,92 @@
+# cython: cdivision=True
+"""Replies made of finished answers, octet for octet what `hsdnsd.wire.answer.render` makes."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from hsdnsd.native._entry cimport IS_AUTHORITATIVE, IS_FIXED, IS_OVERSIZE, body_of, ttls_of
+from hsdnsd.native._gate cimport DO_BIT
+
+cdef enum:
+    HEADER_SIZE = 12
+    OPT_SIZE = 11
+    QR = 0x8000
+    AA = 0x0400
+    TC = 0x0200
+    RD = 0x0100
+    RA = 0x0080
+    CD = 0x0010
+
+
+cdef inline void _put16(uint8_t* at, unsigned int value) noexcept nogil:
+    at[0] = <uint8_t>(value >> 8)
+    at[1] = <uint8_t>value
+
+
+cdef inline void _age(uint8_t* ttl, uint32_t age) noexcept nogil:
+    """Take `age` seconds off a TTL, not below 0."""
+    cdef uint32_t left = (<uint32_t>ttl[0] << 24) | (<uint32_t>ttl[1] << 16) | (<uint32_t>ttl[2] << 8) | ttl[3]
+    left = left - age if left > age else 0
+    ttl[0] = <uint8_t>(left >> 24)
+    ttl[1] = <uint8_t>(left >> 16)
+    ttl[2] = <uint8_t>(left >> 8)
+    ttl[3] = <uint8_t>left
+
+
+cdef inline void _write_opt(uint8_t* at, bint do) noexcept nogil:
+    """The OPT of every reply: root, size 1232, version 0, DO as asked, no options."""
+    at[0] = 0
+    _put16(at + 1, 41)
+    _put16(at + 3, MAX_REPLY)
+    _put16(at + 5, 0)
+    _put16(at + 7, 0x8000 if do else 0)
+    _put16(at + 9, 0)
+
+
+cdef inline void _copy_rotated(Entry* entry, uint32_t turn, uint8_t* out) noexcept nogil:
+    """The body, its rotating run beginning with record number `turn`; `put` saw to it that the run lies in the body."""
+    cdef uint8_t* body = body_of(entry)
+    cdef size_t run = <size_t>entry.rotate_count * entry.rotate_size
+    cdef size_t begin = entry.rotate_at, end = begin + run
+    cdef size_t split = <size_t>(turn % entry.rotate_count) * entry.rotate_size
+    memcpy(out, body, begin)
+    memcpy(out + begin, body + begin + split, run - split)
+    memcpy(out + end - split, body + begin, split)
+    memcpy(out + end, body + end, entry.body_size - end)
+
+
+cdef size_t write_reply(
+    Entry* entry, const Question* question, const uint8_t* query, uint32_t turn, uint32_t age, uint8_t* out
+) noexcept nogil:
+    """Write the reply into `out`, at least MAX_REPLY octets long; returns its length.
+
+    `query` is the datagram that `question` was read from. What does not fit into the asker's limit becomes TC
+    without records; header, question and OPT alone are at most 282 octets, and the limit is 512 or more.
+    """
+    cdef size_t at = HEADER_SIZE + question.octets
+    cdef size_t size = at + entry.body_size + (OPT_SIZE if question.has_opt else 0)
+    cdef bint fits = not entry.flags & IS_OVERSIZE and size <= question.limit
+    cdef unsigned int flags = QR | RA | entry.rcode | (<unsigned int>query[2] << 8 & RD) | (query[3] & CD)
+    cdef uint16_t place
+    if entry.flags & IS_AUTHORITATIVE:
+        flags |= AA
+    if not fits:
+        flags |= TC
+    memcpy(out, query, at)
+    _put16(out + 2, flags)
+    _put16(out + 6, entry.an if fits else 0)
+    _put16(out + 8, entry.ns if fits else 0)
+    _put16(out + 10, (entry.ar if fits else 0) + question.has_opt)
+    if fits:
+        if entry.rotate_count > 1:
+            _copy_rotated(entry, turn, out + at)
+        else:
+            memcpy(out + at, body_of(entry), entry.body_size)
+        if not entry.flags & IS_FIXED and age:
+            for place in range(entry.ttl_count):
+                _age(out + at + ttls_of(entry)[place], age)
+        at += entry.body_size
+    if question.has_opt:
+        _write_opt(out + at, question.asked & DO_BIT)
+        at += OPT_SIZE
+    return at

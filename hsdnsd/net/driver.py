@@ -1,0 +1,186 @@
+"""The pump between the engine and the sockets: carries octets, keeps the one timer, and is the packet boundary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import ParamSpec, TypeVar, cast
+
+from hsdnsd.net.contract import Asked, Client, EngineLike
+from hsdnsd.net.seldom import Seldom
+from hsdnsd.net.upstream import Exchanges
+from hsdnsd.wire.const import HEADER_SIZE, Rcode
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# uvloop's timers count in milliseconds: late by one is never early, and doesn't wake for a deadline just ahead.
+_GRAIN = 0.001
+# Bits of the header's third octet (RFC 1035 section 4.1.1).
+_QR, _OPCODE, _RD = 0x80, 0x78, 0x01
+
+
+class Driver:
+    """Drives one engine on one event loop.
+
+    Whoever has given the engine something calls `settle` after it, once for a batch; then everything that the engine
+    wants done is done, and the timer stands right.
+
+    Attributes:
+        pending: queries that will be answered later.
+        crashes: exceptions that came out of the engine for one packet, and cost that packet alone.
+    """
+
+    def __init__(self, engine: EngineLike, exchanges: Exchanges, loop: asyncio.AbstractEventLoop) -> None:
+        self.pending = 0
+        self.crashes = 0
+        self._engine = engine
+        self._exchanges = exchanges
+        self._loop = loop
+        self._seldom = Seldom()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._fault: asyncio.Future[None] = loop.create_future()
+        self._answered: asyncio.Future[None] | None = None
+        loop.add_reader(exchanges.fileno(), self.guarded(self._upstreams_readable))
+
+    def close(self) -> None:
+        """Stop driving. The exchanges are the caller's."""
+        self._loop.remove_reader(self._exchanges.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def run(self) -> None:
+        """Wait for a fault that nobody has foreseen.
+
+        Raises:
+            Exception: whatever came out of a guarded callback.
+        """
+        await asyncio.shield(self._fault)
+
+    def guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """The callback, but what it raises comes out of `run`: outside the packet boundary, the unknown is fatal."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                callback(*args, **kwargs)
+            except Exception as error:
+                if self._fault.done():
+                    raise
+                self._fault.set_exception(error)
+
+        return call
+
+    def query(
+        self, wire: bytes, client: Client, source: str, tcp: bool, now: float, truncated: bool = False
+    ) -> bytes | None:
+        """`Engine.query`, behind the packet boundary: an exception there costs one SERVFAIL."""
+        try:
+            reply = self._engine.query(wire, client, source, tcp, now, truncated)
+        except Exception as error:  # noqa: BLE001 - no packet may end the daemon
+            self._survived(error, now)
+            return servfail(wire)
+        if reply is None:
+            self.pending += 1
+        return reply
+
+    def settle(self, now: float) -> None:
+        """Do what the engine wants done: open and close exchanges, send replies, set the timer."""
+        engine = self._engine
+        answered: set[Asked] = set()
+        # An exchange that can't be opened gives the engine the next thing to do; it tries six times at most.
+        while engine.closes or engine.sends or engine.replies:
+            over = set(_take(engine.closes))
+            for exchange in over:
+                self._exchanges.close(exchange)
+            for send in _take(engine.sends):
+                if send.exchange not in over:
+                    problem = self._exchanges.open(send)
+                    if problem is not None:
+                        self._failed(send.exchange, send.attempt, problem, now)
+            for client, octets in _take(engine.replies):
+                asked, token = cast("Client", client)
+                asked.reply(token, octets)
+                answered.add(asked)
+                self.pending -= 1
+        for asked in answered:
+            asked.flush(now)
+        if self._answered is not None and self.pending <= 0 and not self._answered.done():
+            self._answered.set_result(None)
+        self._arm(now)
+
+    async def answered(self) -> None:
+        """Wait until no query waits for its answer."""
+        if self.pending > 0:
+            self._answered = self._loop.create_future()
+            await self._answered
+
+    def give_up(self) -> None:
+        """Answer SERVFAIL to everybody who still waits."""
+        now = monotonic()
+        self._engine.give_up(now)
+        self.settle(now)
+
+    def _upstreams_readable(self) -> None:
+        now = monotonic()
+        for exchange, attempt, wire, problem in self._exchanges.receive():
+            if wire is None:
+                self._failed(exchange, attempt, problem, now)
+                continue
+            try:
+                self._engine.upstream_reply(exchange, attempt, wire, now)
+            except Exception as error:  # noqa: BLE001 - as in `query`; the exchange goes on to its deadline
+                self._survived(error, now)
+        self.settle(now)
+
+    def _failed(self, exchange: int, attempt: int, problem: str, now: float) -> None:
+        left_out = self._seldom.due(problem, now)
+        if left_out is not None:
+            log.warning("upstream: %s (%d more since the last such line)", problem, left_out)
+        try:
+            self._engine.upstream_failed(exchange, attempt, now)
+        except Exception as error:  # noqa: BLE001 - as in `query`
+            self._survived(error, now)
+
+    def _deadline_passed(self) -> None:
+        self._timer = None
+        now = monotonic()
+        self._engine.deadline_passed(now)
+        self.settle(now)
+
+    def _arm(self, now: float) -> None:
+        """Have a timer at or before the engine's deadline. One that is early is left: it arms the next."""
+        deadline = self._engine.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - now) + _GRAIN, self.guarded(self._deadline_passed))
+
+    def _survived(self, error: Exception, now: float) -> None:
+        self.crashes += 1
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        left_out = self._seldom.due((type(error), place.filename, place.lineno), now)
+        if left_out is not None:
+            log.error("a packet was given up (%d more since the last such line)", left_out, exc_info=error)
+
+
+def servfail(wire: bytes) -> bytes:
+    """SERVFAIL made of a query's header alone; silence (b"") for what is no query. Cannot fail."""
+    if len(wire) < HEADER_SIZE or wire[2] & _QR:
+        return b""
+    opcode = wire[2] & _OPCODE
+    return wire[:2] + bytes((_QR | opcode | (0 if opcode else wire[2] & _RD), Rcode.SERVFAIL)) + bytes(8)
+
+
+def _take(waiting: list[T]) -> list[T]:
+    """Empty a list of the engine's into one of ours."""
+    taken = waiting[:]
+    waiting.clear()
+    return taken

@@ -1,0 +1,99 @@
+"""Everything that is listened on, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from hsdnsd.address import Endpoint
+from hsdnsd.config import Tcp
+from hsdnsd.native import Batch, Table
+from hsdnsd.net.contract import EngineLike
+from hsdnsd.net.driver import Driver
+from hsdnsd.net.listen import bind_all
+from hsdnsd.net.tcp import TcpServer
+from hsdnsd.net.udp import UdpListener
+from hsdnsd.net.upstream import Exchanges
+
+
+class Listeners:
+    """The DNS side of the daemon, serving.
+
+    Attributes:
+        endpoints: addresses and ports as they are bound.
+        driver, exchanges, udp, tcp: the parts, for their counters.
+    """
+
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        driver: Driver,
+        exchanges: Exchanges,
+        udp: tuple[UdpListener, ...],
+        tcp: TcpServer,
+    ) -> None:
+        self.endpoints = endpoints
+        self.driver = driver
+        self.exchanges = exchanges
+        self.udp = udp
+        self.tcp = tcp
+
+    async def run(self) -> None:
+        """Wait for a fault that nobody has foreseen; serving goes on without it.
+
+        Raises:
+            Exception: the fault.
+        """
+        await self.driver.run()
+
+    def stop_accepting(self) -> None:
+        """Take in who has connected over TCP, and nobody after that."""
+        self.tcp.stop_accepting()
+
+    async def drain(self, deadline: float) -> None:
+        """Answer what has arrived, and nothing that arrives later, at most until `deadline` (monotonic).
+
+        Who still waits then is answered SERVFAIL. To be followed by the end of the context.
+        """
+        self.stop_accepting()
+        for listener in self.udp:
+            listener.read_all(deadline)
+            listener.stop()
+        self.tcp.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self.driver.answered()
+                await self.tcp.closed()
+        # What came while we waited, and can be answered at once, need not be lost either.
+        for listener in self.udp:
+            listener.read_all(deadline)
+        self.driver.give_up()
+
+
+@contextlib.asynccontextmanager
+async def open_listeners(
+    listen: tuple[str, ...], limits: Tcp, engine: EngineLike, table: Table
+) -> AsyncIterator[Listeners]:
+    """Bind every address of `listen` and serve there, from the engine and the table of its finished answers.
+
+    Raises:
+        StartError: an address can't be bound.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as opened:
+        bound = bind_all(listen)
+        for each in bound:
+            opened.callback(each.close)
+        exchanges = Exchanges()
+        opened.callback(exchanges.close_all)
+        driver = Driver(engine, exchanges, loop)
+        opened.callback(driver.close)
+        tcp = TcpServer(driver, limits, loop)
+        opened.callback(tcp.close)
+        udp = []
+        for each in bound:
+            udp.append(UdpListener(driver, each.udp, Batch(each.udp, table), loop))
+            opened.callback(udp[-1].stop)
+            tcp.listen(each.tcp)
+        yield Listeners(tuple(each.endpoint for each in bound), driver, exchanges, tuple(udp), tcp)

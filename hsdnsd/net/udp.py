@@ -1,0 +1,65 @@
+"""DNS over UDP: one socket, served a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Hashable
+from time import monotonic
+from typing import cast
+
+from hsdnsd.native.contract import Batch, Peer
+from hsdnsd.native.peer import source_of
+from hsdnsd.net.driver import Driver
+
+
+class UdpListener:
+    """Serves one UDP socket from the moment it is made.
+
+    One batch each time that the loop finds the socket readable, so that TCP, upstreams and timers get their turn
+    however fast queries arrive; what is left makes the socket readable again.
+
+    Attributes:
+        batch: the packet path, for its counters.
+    """
+
+    def __init__(self, driver: Driver, sock: socket.socket, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+        self.batch = batch
+        self._driver = driver
+        self._sock = sock
+        self._loop = loop
+        self._replies: list[tuple[bytes, Peer]] = []
+        loop.add_reader(sock.fileno(), driver.guarded(self._readable))
+
+    def reply(self, token: Hashable, octets: bytes) -> None:
+        """See `hsdnsd.net.contract.Asked`."""
+        if octets:
+            self._replies.append((octets, cast("Peer", token)))
+
+    def flush(self, now: float) -> None:  # noqa: ARG002 - UDP keeps no time
+        """See `hsdnsd.net.contract.Asked`."""
+        if self._replies:
+            self.batch.send(self._replies)
+            self._replies.clear()
+
+    def read_all(self, deadline: float) -> None:
+        """Answer what has arrived, until the socket is empty or the time is up."""
+        while monotonic() < deadline:
+            before = self.batch.received
+            self._readable()
+            if self.batch.received == before:
+                return
+
+    def stop(self) -> None:
+        """Read no more of what arrives; replies can still be sent."""
+        self._loop.remove_reader(self._sock.fileno())
+
+    def _readable(self) -> None:
+        now = monotonic()
+        query = self._driver.query
+        for wire, peer, truncated in self.batch.receive(now):
+            reply = query(wire, (self, peer), source_of(peer), False, now, truncated)
+            if reply:
+                self._replies.append((reply, peer))
+        self.flush(now)
+        self._driver.settle(now)

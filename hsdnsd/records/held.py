@@ -1,0 +1,64 @@
+"""What is held of the cluster: namespaces, their Services, and the slices joined to each Service."""
+
+from __future__ import annotations
+
+from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, wire_label
+from hsdnsd.records.model import ServiceFact
+
+
+class HeldNamespace:
+    """A namespace that the cluster told of, or in which something is held.
+
+    Attributes:
+        name: its name.
+        told: the Namespace object is held.
+        configured: the `namespaces` option does not leave it out.
+        services: by name, whether the Service itself or only slices of it are held.
+        served: how many Services themselves.
+        pods: how many pods have each of the packed addresses that pod names are answered for.
+    """
+
+    __slots__ = ("configured", "name", "pods", "served", "services", "told")
+
+    def __init__(self, name: str, configured: bool) -> None:
+        self.name = name
+        self.told = False
+        self.configured = configured
+        self.services: dict[str, HeldService] = {}
+        self.served = 0
+        self.pods: dict[bytes, int] = {}
+
+    @property
+    def empty(self) -> bool:
+        return not (self.told or self.services or self.pods)
+
+
+class HeldService:
+    """A Service and its slices, in whatever order they came.
+
+    Attributes:
+        namespace: where it is.
+        name: its name.
+        path: labels of Service and namespace in wire form, spelled as in the objects, without the root.
+        fact: the Service; None if only slices were told of.
+        slices: all of its slices (an endpoint may stand in two while the controller moves it).
+    """
+
+    __slots__ = ("fact", "name", "namespace", "path", "slices")
+
+    def __init__(self, namespace: HeldNamespace, name: str) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.path = wire_label(name.encode("ascii")) + wire_label(namespace.name.encode("ascii"))
+        self.fact: ServiceFact | None = None
+        self.slices: list[HeldSlice] = []
+
+
+class HeldSlice:
+    """A slice, and the Service that it belongs to."""
+
+    __slots__ = ("endpoints", "service")
+
+    def __init__(self, service: HeldService) -> None:
+        self.service = service
+        self.endpoints: Endpoints = NO_ENDPOINTS

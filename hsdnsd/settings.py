@@ -1,0 +1,133 @@
+"""The configuration in the terms of those who are configured: texts become names and addresses, tables options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hsdnsd.address import is_own, parse_address, parse_endpoint
+from hsdnsd.cache.cache import Limits
+from hsdnsd.cache.policy import TtlLimits
+from hsdnsd.config import Config
+from hsdnsd.engine.resolver import Bounds
+from hsdnsd.engine.upstreams import Upstream
+from hsdnsd.errors import ConfigError
+from hsdnsd.forms import parse_upstream, parse_zone
+from hsdnsd.records.model import Kind
+from hsdnsd.records.options import Pods, TTLs, ZoneOptions
+from hsdnsd.wire.name import ROOT, Name
+
+
+def zone_options(config: Config) -> ZoneOptions | None:
+    """How the own zones are to be served; None: no source of Kubernetes objects, so there are none."""
+    source, zone = config.source, config.zone
+    if not (source.manifests or source.kubeconfig or source.in_cluster):
+        return None
+    return ZoneOptions(
+        zone=parse_zone(zone.name),
+        reverse_zones=tuple(parse_zone(text) for text in zone.reverse_zones),
+        namespaces=frozenset(zone.namespaces) or None,
+        fallthrough=tuple(parse_zone(text) for text in zone.fallthrough),
+        pods=Pods(zone.pods),
+        ttls=_ttls(config),
+        endpoint_pod_names=zone.endpoint_pod_names,
+        endpoints=not zone.noendpoints,
+        ignore_empty_service=zone.ignore_empty_service,
+        coredns=zone.compat == "coredns",
+        own_addresses=_own_addresses(config),
+        expect=watched_kinds(config),
+        label_selected=bool(zone.namespace_labels),
+    )
+
+
+def watched_kinds(config: Config) -> frozenset[Kind]:
+    """The kinds of object that the own zones are made from."""
+    kinds = {Kind.SERVICE, Kind.NAMESPACE}
+    if not config.zone.noendpoints:
+        kinds.add(Kind.ENDPOINT_SLICE)
+    if config.zone.pods == "verified":
+        kinds.add(Kind.POD)
+    return frozenset(kinds)
+
+
+def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name, Sequence[Upstream]]:
+    """Folded zone -> who is asked for it; the root's are for whatever no stub zone takes.
+
+    Args:
+        nameservers: those of `forward.resolv_conf`; not looked at if `forward.upstreams` names others.
+
+    Raises:
+        ConfigError: one of the nameservers is this daemon.
+    """
+    listen = [parse_endpoint(text) for text in config.listen]
+    zones: dict[Name, Sequence[Upstream]] = {
+        parse_zone(name): _upstreams(texts) for name, texts in config.forward.stub_zones.items()
+    }
+    if config.forward.upstreams:
+        zones[ROOT] = _upstreams(config.forward.upstreams)
+        return zones
+    loops = [server for server in nameservers if any(is_own(parse_upstream(str(server)), here) for here in listen)]
+    if loops:
+        problem = "is this daemon's own listening address; name other servers in forward.upstreams"
+        path = config.forward.resolv_conf
+        raise ConfigError([("forward.resolv_conf", f"nameserver {server} of {path} {problem}") for server in loops])
+    zones[ROOT] = tuple(nameservers)
+    return zones
+
+
+def bounds(config: Config) -> Bounds:
+    """What may be open at once, and for how long."""
+    forward = config.forward
+    return Bounds(
+        in_flight=forward.max_in_flight,
+        waiters=forward.max_waiters,
+        per_client=forward.max_per_client,
+        deadline=forward.deadline,
+        attempt_timeout=forward.attempt_timeout,
+    )
+
+
+def cache_limits(config: Config) -> Limits:
+    """Budgets of the cache of upstreams' answers."""
+    cache = config.cache
+    return Limits(
+        success_bytes=cache.positive_bytes,
+        denial_bytes=cache.negative_bytes,
+        failure_bytes=cache.failure_bytes,
+        failure_ttl=cache.failure_ttl,
+    )
+
+
+def ttl_limits(config: Config) -> TtlLimits:
+    """Between what TTLs an upstream's answer is kept."""
+    cache = config.cache
+    return TtlLimits(least=cache.min_ttl, most=cache.max_ttl, most_negative=cache.max_negative_ttl)
+
+
+def _ttls(config: Config) -> TTLs:
+    zone = config.zone
+
+    def or_ttl(seconds: int | None) -> int:
+        return zone.ttl if seconds is None else seconds
+
+    return TTLs(
+        service=or_ttl(zone.service_ttl),
+        endpoint=or_ttl(zone.endpoint_ttl),
+        srv=or_ttl(zone.srv_ttl),
+        ptr=or_ttl(zone.ptr_ttl),
+        external=or_ttl(zone.external_ttl),
+        pod=or_ttl(zone.pod_ttl),
+        negative=or_ttl(zone.negative_ttl),
+    )
+
+
+def _own_addresses(config: Config) -> tuple[bytes, ...]:
+    """Packed; of the listening addresses those that say where, so not 0.0.0.0 and [::]."""
+    if config.zone.own_addresses:
+        return tuple(parse_address(text).packed for text in config.zone.own_addresses)
+    hosts = [parse_address(parse_endpoint(text).host) for text in config.listen]
+    return tuple(dict.fromkeys(host.packed for host in hosts if not host.is_unspecified))
+
+
+def _upstreams(texts: Sequence[str]) -> tuple[Upstream, ...]:
+    """Each server once, in the order of the configuration."""
+    return tuple(dict.fromkeys(Upstream(end.host, end.port) for end in map(parse_upstream, texts)))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pytest
+
+from hsdnsd import settings
+from hsdnsd.cache.cache import Limits
+from hsdnsd.cache.policy import TtlLimits
+from hsdnsd.config import Config, load
+from hsdnsd.engine.resolver import Bounds
+from hsdnsd.engine.upstreams import Upstream
+from hsdnsd.errors import ConfigError
+from hsdnsd.records.model import Kind
+from hsdnsd.records.options import Pods, TTLs, ZoneOptions
+from hsdnsd.wire.name import ROOT, from_text
+
+
+def configured(*given: str) -> Config:
+    return load("", ["source.in_cluster=true", *given])
+
+
+def options(*given: str) -> ZoneOptions:
+    made = settings.zone_options(configured(*given))
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("source", ["manifests=a", "kubeconfig=a", "in_cluster=true"])
+def test_own_zones_come_with_a_source(source: str) -> None:
+    assert settings.zone_options(load("")) is None
+    assert settings.zone_options(load("", [f"source.{source}"])) is not None
+
+
+def test_default_zone_options() -> None:
+    assert options() == ZoneOptions(
+        zone=from_text("cluster.local"),
+        reverse_zones=(from_text("in-addr.arpa"), from_text("ip6.arpa")),
+        namespaces=None,
+        fallthrough=(from_text("in-addr.arpa"), from_text("ip6.arpa")),
+        pods=Pods.DISABLED,
+        ttls=TTLs(5, 5, 5, 5, 5, 5, 5),
+        own_addresses=(bytes((127, 0, 0, 1)),),
+        expect=frozenset({Kind.SERVICE, Kind.NAMESPACE, Kind.ENDPOINT_SLICE}),
+    )
+
+
+def test_names_are_folded() -> None:
+    made = options(
+        "zone.name=Cluster.Example.", "zone.fallthrough=.,IN-ADDR.ARPA", "zone.reverse_zones=10.In-Addr.arpa"
+    )
+    assert made.zone == from_text("cluster.example")
+    assert made.fallthrough == (ROOT, from_text("in-addr.arpa"))
+    assert made.reverse_zones == (from_text("10.in-addr.arpa"),)
+
+
+def test_switches() -> None:
+    made = options(
+        "zone.namespaces=a,b",
+        "zone.pods=verified",
+        "zone.endpoint_pod_names=true",
+        "zone.noendpoints=true",
+        "zone.ignore_empty_service=true",
+        "zone.compat=coredns",
+        "zone.namespace_labels=a=b",
+    )
+    assert made.namespaces == {"a", "b"}
+    assert made.pods is Pods.VERIFIED
+    assert made.endpoint_pod_names
+    assert not made.endpoints
+    assert made.ignore_empty_service
+    assert made.coredns
+    assert made.label_selected
+    assert made.expect == {Kind.SERVICE, Kind.NAMESPACE, Kind.POD}
+
+
+def test_each_ttl_is_the_general_one_unless_it_is_set() -> None:
+    given = ["ttl=7", "service_ttl=0", "endpoint_ttl=1", "srv_ttl=2", "ptr_ttl=3", "external_ttl=4", "pod_ttl=6"]
+    assert options(*(f"zone.{setting}" for setting in given)).ttls == TTLs(0, 1, 2, 3, 4, 6, 7)
+    assert options("zone.negative_ttl=1").ttls == TTLs(5, 5, 5, 5, 5, 5, 1)
+
+
+def test_own_addresses_are_those_of_the_sockets_that_say_where() -> None:
+    listen = "listen=127.0.0.1:53,[::1]:53,127.0.0.1:5353,0.0.0.0:54,[::]:54"
+    assert options(listen).own_addresses == (bytes((127, 0, 0, 1)), bytes(15) + b"\1")
+    assert options(listen, "zone.own_addresses=192.0.2.1").own_addresses == (bytes((192, 0, 2, 1)),)
+
+
+def test_upstreams_of_the_configuration_count_before_those_of_resolv_conf() -> None:
+    config = load(
+        "", ["forward.upstreams=10.0.0.1,[2001:db8::1]:54,10.0.0.1:53", "forward.stub_zones.Corp.Example=10.0.0.2"]
+    )
+    assert settings.forward_zones(config, [Upstream("192.0.2.1", 53)]) == {
+        from_text("corp.example"): (Upstream("10.0.0.2", 53),),
+        ROOT: (Upstream("10.0.0.1", 53), Upstream("2001:db8::1", 54)),
+    }
+
+
+def test_without_upstreams_the_nameservers_are_asked() -> None:
+    assert settings.forward_zones(load(""), [Upstream("192.0.2.1", 53)]) == {ROOT: (Upstream("192.0.2.1", 53),)}
+    assert settings.forward_zones(load(""), []) == {ROOT: ()}
+
+
+def test_a_nameserver_that_is_this_daemon_is_refused() -> None:
+    nameservers = [Upstream("192.0.2.1", 53), Upstream("127.0.0.1", 53), Upstream("::1", 53)]
+    with pytest.raises(ConfigError) as caught:
+        settings.forward_zones(load("", ["listen=127.0.0.1:53,[::]:53"]), nameservers)
+    assert [path for path, _ in caught.value.faults] == ["forward.resolv_conf"] * 2
+    assert "nameserver 127.0.0.1:53 of /etc/resolv.conf" in str(caught.value)
+    assert "nameserver [::1]:53 of /etc/resolv.conf" in str(caught.value)
+
+
+def test_the_defaults_are_those_of_the_parts() -> None:
+    config = load("")
+    assert settings.bounds(config) == Bounds()
+    assert settings.cache_limits(config) == Limits()
+    assert settings.ttl_limits(config) == TtlLimits()
+
+
+def test_limits_arrive() -> None:
+    config = load(
+        """
+        [forward]
+        max_in_flight = 1
+        max_waiters = 2
+        max_per_client = 3
+        deadline = 5
+        attempt_timeout = 0.5
+        [cache]
+        positive_bytes = 6
+        negative_bytes = 7
+        failure_bytes = 8
+        failure_ttl = 9
+        min_ttl = 10
+        max_ttl = 11
+        max_negative_ttl = 12
+        """
+    )
+    assert settings.bounds(config) == Bounds(in_flight=1, waiters=2, per_client=3, deadline=5.0, attempt_timeout=0.5)
+    assert settings.cache_limits(config) == Limits(6, 7, 8, 9)
+    assert settings.ttl_limits(config) == TtlLimits(10, 11, 12)
