@@ -2,7 +2,8 @@
 
     python .ci/wheel_serves.py dist
 
-Without its native part the daemon would not start. Also: the sdist of that folder carries what the wheel is made of. Standard library only.
+Without its native part the daemon would not start. The sdist beside it has to carry what the wheel is made of.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def check_sdist(path: Path) -> None:
         "Makefile",
         "hsdnsd/py.typed",
         "examples/try.txt",
-        "docs/gate.md",
+        "docs/configuration.md",
     }
     if not sources or compiled or wanted - names:
         sys.exit(f"{path.name}: Cython sources {sources}, compiled files {compiled}, missing {wanted - names}")

@@ -155,7 +155,7 @@ def _configuration(options: argparse.Namespace) -> Config:
     given = {key: getattr(options, name) for name, key in _KEYS.items()}
     settings = [f"{key}={toml_value(value)}" for key, value in given.items() if value is not None]
     text = "" if options.config is None else _read(options.config)
-    return load(text, [*settings, *options.set], selector=parse_selector)
+    return load(text, [*settings, *options.set], selector=parse_selector, file=options.config or "")
 
 
 def _read(path: str) -> str:

@@ -62,21 +62,23 @@ class Config(msgspec.Struct, frozen=True):
     log: Log = Log()
 
 
-def load(text: str, settings: Sequence[str] = (), *, selector: Callable[[str], object] = str) -> Config:
+def load(text: str, settings: Sequence[str] = (), *, selector: Callable[[str], object] = str, file: str = "") -> Config:
     """The configuration in a TOML text, with `KEY=VALUE` settings put over it; the last setting of a key counts.
 
     Args:
         text: TOML; may be empty.
         settings: see `schema_text.apply_setting`.
         selector: see `parse`.
+        file: where the text comes from, for the person who wrote it.
 
     Raises:
-        ConfigError: every fault found. A text that is not TOML has one, whose path is its line and column.
+        ConfigError: every fault found. A text that is not TOML has one, whose path is file, line and column.
     """
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([_syntax_fault(text, str(error))]) from None
+        place, problem = _syntax_fault(text, str(error))
+        raise ConfigError([(f"{file}, {place}" if file else place, problem)]) from None
     faults = [fault for setting in settings for fault in apply_setting(Config, given, setting)]
     return _checked(given, faults, selector)
 

@@ -108,7 +108,7 @@ def test_a_file_that_is_not_toml(capsys: pytest.CaptureFixture[str], tmp_path: P
     file = tmp_path / "hsdnsd.toml"
     file.write_text("[zone]\nttl = = 5\n")
     [line] = complaints(capsys, "--config", str(file))
-    assert line.startswith("hsdnsd: line 2, column 7: ")
+    assert line.startswith(f"hsdnsd: {file}, line 2, column 7: ")
 
 
 def test_a_file_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -226,7 +226,8 @@ def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], arguments: list
 @pytest.mark.parametrize("command", ["version", "check-config"])
 def test_quick_commands_load_no_more_than_they_need(command: str) -> None:
     program = (
-        "import sys; sys.modules['kubernetes_asyncio'] = sys.modules['aiohttp'] = sys.modules['prometheus_client'] = None\n"
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['kubernetes_asyncio', 'aiohttp', 'prometheus_client'])\n"
         "from hsdnsd.cli import main\n"
         f"code = main([{command!r}])\n"
         "assert 'asyncio' not in sys.modules and 'uvloop' not in sys.modules and 'yaml' not in sys.modules\n"

@@ -9,6 +9,8 @@ import http
 import logging
 import os
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import formatdate
 from typing import NamedTuple
@@ -93,27 +95,28 @@ class HttpServer:
         self.turned_away = 0
         self._routes = routes
         self._limits = limits
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its accept to its close."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs has a task
-        self._connections.add(task)
+        self._connections[task] = writer
         try:
             await self._serve(reader, writer)
         except OSError:
             # The client doesn't take what it asked for in time (TimeoutError is an OSError), or is gone.
-            writer.transport.abort()
+            _reset(writer)
         finally:
-            self._connections.discard(task)
+            del self._connections[task]
             writer.close()
 
     async def close(self) -> None:
         """End all connections."""
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._connections.values():
+            _reset(writer)
+        if self._connections:
+            await asyncio.wait(self._connections)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _check_open(writer)
@@ -244,6 +247,13 @@ def _check_open(writer: asyncio.StreamWriter) -> None:
     # uvloop raises RuntimeError where a transport is used whose other side has gone.
     if writer.is_closing():
         raise ConnectionResetError
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close at once: without linger the kernel would go on trying to bring the client what it does not take."""
+    if not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
 
 def _path(target: str) -> str:

@@ -22,16 +22,6 @@ _PATH: dict[Kind, str] = {
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
 
-def kinds_needed(*, pods: bool, endpoints: bool) -> tuple[Kind, ...]:
-    """What must be watched: pods only to verify pod names, slices unless no endpoints are to be known."""
-    kinds = [Kind.SERVICE, Kind.NAMESPACE]
-    if endpoints:
-        kinds.append(Kind.ENDPOINT_SLICE)
-    if pods:
-        kinds.append(Kind.POD)
-    return tuple(kinds)
-
-
 def resource_of(kind: Kind, labels: str, namespace_labels: str) -> Resource:
     """Where a kind is watched, and which part of it."""
     selector = namespace_labels if kind is Kind.NAMESPACE else labels
@@ -53,7 +43,8 @@ class ApiServer:
         parse_selector(labels)
         parse_selector(namespace_labels)
         self._kubeconfig = kubeconfig
-        self._resources = [resource_of(kind, labels, namespace_labels) for kind in kinds]
+        in_order = sorted(kinds, key=lambda kind: kind.value)
+        self._resources = [resource_of(kind, labels, namespace_labels) for kind in in_order]
         self._states = tuple(WatchState(resource.kind.value) for resource in self._resources)
 
     def watches(self) -> tuple[WatchState, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -24,6 +24,8 @@ from hsdnsd.kube.source import Sink, WatchState
 from hsdnsd.records.model import Kind
 
 log = logging.getLogger(__name__)
+
+_chance = secrets.SystemRandom().random
 
 PAGE_OBJECTS = 500  # as client-go asks for
 PAGE_OCTETS = 256 << 20
@@ -65,7 +67,7 @@ class Reflector:
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _chance,
         list_timeout: float = STREAMED_LIST_TIMEOUT,
     ) -> None:
         """
@@ -81,14 +83,14 @@ class Reflector:
         self._chance = chance
         self._list_timeout = list_timeout
         self._streams_lists = True  # until the server turns out not to
-        self._opened = 0.0  # when the watch's answer began
+        self._opened: float | None = None  # when the watch's answer began
         self._taken = 0  # objects
         self._failures = 0  # in a row
         self._cause = ""  # of the failure that the log was last told of; "" when all is well
 
     async def run(self) -> NoReturn:
         while True:
-            self._opened = self._clock()
+            self._opened = None
             renewals = self._client.renewals
             end: EndedError | None = None
             try:
@@ -109,7 +111,8 @@ class Reflector:
                 await self._recover(end, renewals)
 
     def _lived(self) -> float:
-        return self._clock() - self._opened
+        """Seconds for which the watch that just ended was open; 0.0 if none was."""
+        return 0.0 if self._opened is None else self._clock() - self._opened
 
     def _recovered(self) -> None:
         if self._cause:
@@ -196,9 +199,10 @@ class Reflector:
                     for line in lines:
                         self._intake.take(line)
                         if not self._intake.listing:
-                            self._state.connected = True
+                            if not self._state.connected:
+                                self._state.connected = True
+                                limit.reschedule(None)
                             self._recovered()
-                            limit.reschedule(None)
                         await self._give_way()
         except TimeoutError:
             self._streams_lists = False

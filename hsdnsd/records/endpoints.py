@@ -12,8 +12,8 @@ from hsdnsd.records.addresses import canonical_text, dashed
 from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port
 from hsdnsd.wire.const import MAX_LABEL
 
-# An address with the name given to it, and the text that else makes its name; the address alone if there is neither.
-Published = bytes | tuple[bytes, bytes | None, str | None]
+# One address under the name that it is published with: address, name given to it, text that else makes its name.
+Published = tuple[bytes, bytes | None, str | None]
 
 
 class Endpoints(msgspec.Struct, frozen=True, gc=False):
@@ -40,13 +40,11 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
         """How many of the addresses, from the first, are published; `unready`: readiness is not looked at."""
         return len(self.addresses) if unready else self.ready
 
-    def published(self, count: int) -> set[Published]:
+    def published(self, count: int) -> Iterator[Published]:
         """What the first `count` addresses are published as."""
-        addresses = self.addresses[:count]
-        if self.names is None and self.texts is None:
-            return set(addresses)
+        names = repeat(None) if self.names is None else self.names
         texts = repeat(None) if self.texts is None else self.texts
-        return set(zip(addresses, repeat(None) if self.names is None else self.names, texts, strict=False))
+        return zip(self.addresses[:count], names, texts, strict=False)
 
     def label(self, place: int) -> bytes:
         """The name of the endpoint at a place in `addresses`, below its Service; in wire form."""
@@ -122,6 +120,13 @@ def boil_down(fact: EndpointSliceFact, ports: tuple[Port, ...], pod_names: bool,
         texts=tuple(texts) if any(texts) else None,
         ready=ready,
     )
+
+
+def renamed(old: Endpoints, old_count: int, new: Endpoints, new_count: int) -> set[bytes]:
+    """The addresses that are published as something else, or only in one of the two; of each the first `count`."""
+    if not (old.names or old.texts or new.names or new.texts):
+        return set(old.addresses[:old_count]) ^ set(new.addresses[:new_count])
+    return {address for address, _, _ in set(old.published(old_count)) ^ set(new.published(new_count))}
 
 
 def is_label(text: str) -> bool:

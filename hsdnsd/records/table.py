@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from hsdnsd.records.addresses import AddressRange
-from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, boil_down, is_label
+from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, boil_down, is_label, renamed
 from hsdnsd.records.held import HeldNamespace, HeldService, HeldSlice
 from hsdnsd.records.model import (
     Change,
@@ -205,6 +205,8 @@ class Table:
 
     def _put_service(self, service: HeldService, fact: ServiceFact | None, touched: set[Owner]) -> None:
         home, old = service.namespace, service.fact
+        if old == fact:
+            return
         before, existed = self._publishes(service), self._exists(home)
         shown = [(held, self.visible(held)) for held in service.slices]
         service.fact = fact
@@ -250,8 +252,8 @@ class Table:
         visible = self.visible(held)
         if old == endpoints and count == visible:
             return
-        was, now = old.published(count), endpoints.published(visible)
-        if was == now and count == visible and (not count or _same_ports(old.ports, endpoints.ports)):
+        moved = renamed(old, count, endpoints, visible)
+        if not moved and count == visible and (not count or _same_ports(old.ports, endpoints.ports)):
             return
         self._records += visible - count
         fact = service.fact
@@ -265,7 +267,6 @@ class Table:
             elif address not in came and held in holders:
                 holders.remove(held)
         self._touch_own(service, touched)
-        moved = {published if isinstance(published, bytes) else published[0] for published in was ^ now}
         self._point_back(held, gone, came, touched, moved)
 
     def _point_back(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dns.rcode
@@ -225,7 +227,7 @@ def test_a_service_is_deleted_and_made_again_with_a_cluster_ip(
     made = api.create(service(space, "db"))
     becomes(daemon, name, "A", made["spec"]["clusterIP"])
     assert daemon.answers(reverse(made["spec"]["clusterIP"]), "PTR") == {f"{name}."}
-    assert daemon.answers(f"_pg._tcp.{name}", "SRV") == {f"0 100 5432 {name}" + "."}
+    assert daemon.answers(f"_pg._tcp.{name}", "SRV") == {f"0 100 5432 {name}."}
 
 
 def test_an_external_name_changes(control_plane: ControlPlane, daemon: Daemon, space: str) -> None:
@@ -255,22 +257,44 @@ def test_sigterm_ends_it_with_watches_open(control_plane: ControlPlane, token: s
         daemon.program.kill()
 
 
-def test_a_kind_that_rbac_denies_is_named_and_keeps_it_unready(control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_a_kind_that_rbac_denies_keeps_it_unready_until_granted(control_plane: ControlPlane, tmp_path: Path) -> None:
+    api = control_plane.api
     half = {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]}
-    for obj in service_account("kube-system", "half", half):
-        control_plane.api.create(obj)
+    rest = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}
+    account, role, binding = service_account("kube-system", "half", half)
+    for obj in (account, role, binding):
+        api.create(obj)
     daemon = start_daemon(control_plane, control_plane.token_of("kube-system", "half"), tmp_path)
+    check = daemon.program.check
+
+    def synced(kind: str) -> float | None:
+        return daemon.metric("hsdnsd_watch_synced", kind=kind)
+
     try:
         until(
-            "the log names what is denied",
-            lambda: "endpointslices" in daemon.program.tail().lower(),
+            "what is granted is synced",
+            lambda: synced("Service") == synced("Namespace") == 1,
             within=SYNCS,
-            check=daemon.program.check,
+            check=check,
         )
-        assert not daemon.ready()
+        until(
+            "the refusal is counted",
+            lambda: daemon.metric("hsdnsd_watch_failures_total", kind="EndpointSlice"),
+            within=SYNCS,
+        )
+        assert synced("EndpointSlice") == 0
+        assert daemon.get("/readyz") == (503, "EndpointSlice: not listed yet\n")
+        assert 'cannot watch resource "endpointslices"' in daemon.program.tail()
         assert daemon.answers("nobody.default.svc.cluster.local", "A") == {"SERVFAIL"}  # nobody knows yet: not NXDOMAIN
+        api.patch(role, {"rules": [half, rest]})
+        wait_until_ready(daemon)
+        assert daemon.answers("nobody.default.svc.cluster.local", "A") == NXDOMAIN
     finally:
         daemon.program.kill()
+
+
+def connected(daemon: Daemon) -> list[float | None]:
+    return [daemon.metric("hsdnsd_watch_connected", kind=kind) for kind in ("Service", "EndpointSlice", "Namespace")]
 
 
 def test_answers_outlive_the_api_server_and_follow_its_return(
@@ -283,20 +307,33 @@ def test_answers_outlive_the_api_server_and_follow_its_return(
         api.create(endpoint_slice(space, name, [endpoint(address)]))
     becomes(daemon, stays, "A", "10.6.0.1")
     becomes(daemon, goes, "A", "10.6.0.2")
-    control_plane.kill_api_server()
-    try:
-        for _ in range(50):
+    back = threading.Event()
+
+    def ask_until_it_is_back() -> int:
+        times = 0
+        while not back.is_set():
             assert daemon.answers(stays, "A") == {"10.6.0.1"}
             assert daemon.answers(goes, "A") == {"10.6.0.2"}
             assert daemon.answers(comes, "A") == NXDOMAIN
-    finally:
-        control_plane.start_api_server()
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask_until_it_is_back)
+        control_plane.kill_api_server()
+        try:
+            until("no watch is open", lambda: not any(connected(daemon)), within=FOLLOWS, check=daemon.program.check)
+        finally:
+            control_plane.start_api_server()
+            back.set()
+        assert asking.result() > 100
     api.delete(headless(space, "goes"))
     api.create(headless(space, "comes"))
     api.create(endpoint_slice(space, "comes", [endpoint("10.6.0.3")]))
     becomes(daemon, comes, "A", "10.6.0.3", within=SYNCS)
     becomes(daemon, goes, "A", "NXDOMAIN", before=frozenset(["10.6.0.2"]), within=SYNCS)
     assert daemon.answers(stays, "A") == {"10.6.0.1"}
+    until("every watch is open", lambda: all(connected(daemon)), within=SYNCS, check=daemon.program.check)
     api.replace(endpoint_slice(space, "stays", [endpoint("10.6.0.99")]))
     becomes(daemon, stays, "A", "10.6.0.99", before=frozenset(["10.6.0.1"]))  # by the watch again, without a wait
 

@@ -16,6 +16,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.support.daemon import free_port
+
 Question = tuple[dns.name.Name, str]
 
 
@@ -80,10 +82,9 @@ def serve(script: Script) -> Iterator[str]:
                 if response is not None:
                     self.wfile.write(len(response).to_bytes(2, "big") + response)
 
-    with _threaded(socketserver.ThreadingUDPServer, 0, Udp) as udp:
-        port = udp.server_address[1]
-        with _threaded(socketserver.ThreadingTCPServer, port, Tcp):
-            yield f"127.0.0.1:{port}"
+    port = free_port()
+    with _threaded(socketserver.ThreadingUDPServer, port, Udp), _threaded(socketserver.ThreadingTCPServer, port, Tcp):
+        yield f"127.0.0.1:{port}"
 
 
 @contextlib.contextmanager

@@ -143,8 +143,9 @@ def test_a_new_pod_can_start_beside_the_old_one() -> None:
     assert not any("hostPort" in entry for entry in CONTAINER["ports"])
 
 
-def test_the_pod_stops_later_than_the_daemon() -> None:
-    assert POD["spec"]["terminationGracePeriodSeconds"] > CONFIGURATION.drain
+def test_the_pod_has_time_to_drain() -> None:
+    before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert POD["spec"]["terminationGracePeriodSeconds"] > before + CONFIGURATION.drain
 
 
 def test_the_image_is_this_version_by_the_same_user() -> None:

@@ -1,4 +1,4 @@
-"""The two packet paths are fed the same, and must do the same: as each other, and as gate and renderer of `hsdnsd.wire`."""
+"""The two packet paths are fed the same and must do the same: as each other, and as gate and renderer of the core."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ qtypes = st.sampled_from(QTYPES)
 
 @st.composite
 def answers(draw: st.DrawFn, name: Name) -> Answer:
-    """Finished answers for `name`: addresses, also behind a CNAME, or a negative; small, and too long for a datagram."""
+    """Finished answers for `name`: addresses, also behind a CNAME, or a negative; some too long for a datagram."""
     ttl = draw(st.sampled_from((0, 1, 5, 300, 0x7FFFFFFF)))
     count = draw(st.integers(0, 6) | st.integers(25, 95))
     aa, fixed = draw(st.booleans()), draw(st.booleans())
@@ -112,7 +112,9 @@ def test_nothing_is_answered_but_what_the_gate_lets_through(wire: bytes) -> None
         verdict = read_query_untrusted(wire)
         assert plain == verdict
         assert isinstance(verdict, Query)
-        assert not (is_special(verdict.qtype) or verdict.trailing or verdict.keepalive)
+        assert not is_special(verdict.qtype)
+        assert not verdict.trailing
+        assert not verdict.keepalive
 
 
 class Key(NamedTuple):

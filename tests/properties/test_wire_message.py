@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import dns.exception
 import dns.message
 import dns.rdataclass
@@ -39,7 +41,7 @@ SEEDS = (
     message(ASKED, [record(OWNER, CNAME, b"\3web" + ZONE), record(b"\3web" + ZONE, AAAA, bytes(16))], [], [opt()]),
     message(ASKED, [], [record(ZONE, SOA, b"\2ns" + ZONE + b"\4root" + ZONE + u32(1, 2, 3, 4, 5))], [opt()]),
     message(ASKED, [record(OWNER, SRV, u16(0, 1, 80) + b"\3web" + ZONE)], [record(ZONE, NS, OWNER)], [opt(ttl=0x8000)]),
-    message(ASKED, [record(name("x.y"), TXT, b"\1x", 0xFFFFFFFF), record(OWNER, 65280, b"\xc0\x0c", rclass=3)]),
+    message(ASKED, [record(name("x.y"), 65280, b"\1x", 0xFFFFFFFF), record(OWNER, 65280, b"\xc0\x0c")]),
 )
 
 
@@ -100,10 +102,15 @@ def compare(wire: bytes) -> bool:
     if read is None:
         return False
     types = {rrset.rtype for rrset in (*read.answer, *read.authority, *read.additional)}
-    # dnspython knows, and wants right, what is nothing but octets to us: options, other types, other classes.
-    if read.has_opt or read.foreign or not types <= set(RDATAS) - {TXT}:
+    # dnspython knows, and wants right, what is nothing but octets to us: other types, other classes, options.
+    if read.foreign or not types <= set(RDATAS) - {TXT}:
         return False
-    assert seen_by_us(read) == seen_by_dnspython(wire)
+    try:
+        expected = seen_by_dnspython(wire)
+    except dns.exception.DNSException:
+        assert read.has_opt
+        return False
+    assert seen_by_us(read) == expected
     return True
 
 
@@ -112,27 +119,31 @@ def test_damaged_messages_agree_with_a_second_reader(wire: bytes) -> None:
     compare(wire)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+def flipped(seed: bytes) -> Iterator[tuple[int, bytes]]:
+    """The seed with each single bit behind its header turned over, and the offset of that bit's octet."""
+    for bit in range(8 * 12, 8 * len(seed)):
+        wire = bytearray(seed)
+        wire[bit // 8] ^= 1 << bit % 8
+        yield bit // 8, bytes(wire)
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
 def test_flipped_bits_agree_with_a_second_reader(seed: bytes) -> None:
-    compared = 0
-    for bit in range(8 * 12, 8 * len(seed)):
-        wire = bytearray(seed)
-        wire[bit // 8] ^= 1 << bit % 8
-        compared += compare(bytes(wire))
-    assert compared > len(seed) or seed is not SEEDS[0]
+    assert sum(compare(wire) for _, wire in flipped(seed)) > len(seed)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
 def test_what_is_refused_is_refused_by_a_second_reader_too(seed: bytes) -> None:
-    for bit in range(8 * 12, 8 * len(seed)):
-        wire = bytearray(seed)
-        wire[bit // 8] ^= 1 << bit % 8
-        if check_what_is_read(bytes(wire)) is None:
+    for at, wire in flipped(seed):
+        # dnspython follows pointers into the header, and types that died in 1987 are octets to it.
+        if (wire[at - 1] == 0xC0 and wire[at] < 12) or (wire[at - 1] == 0 and wire[at] in (3, 4, 7, 8, 9, 14)):
+            continue
+        if check_what_is_read(wire) is None:
             with pytest.raises(dns.exception.DNSException):
-                seen_by_dnspython(bytes(wire))
+                seen_by_dnspython(wire)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
 def test_seeds_agree_with_a_second_reader(seed: bytes) -> None:
     read = check_what_is_read(seed)
     assert read is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,14 +19,13 @@ START_TIMEOUT = 30.0
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP at this moment."""
+    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections."""
     while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
+        port = 10000 + secrets.randbelow(20000)
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, contextlib.suppress(OSError):
+            udp.bind(("127.0.0.1", port))
+            tcp.bind(("127.0.0.1", port))
+            return port
 
 
 class Daemon:

@@ -1,4 +1,4 @@
-"""UDP sockets on loopback for tests of the packet path. Loopback delivers before sendto returns: nothing has to wait."""
+"""UDP sockets on loopback, for tests of the packet path. Loopback delivers before sendto returns: nothing waits."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hsdnsd.admin import sources
+from hsdnsd.cache.cache import Cache, Limits
+from hsdnsd.config import Tcp
+from hsdnsd.engine.counters import Counters
+from hsdnsd.engine.engine import Engine
+from hsdnsd.engine.upstreams import Forwards
+from hsdnsd.kube.source import WatchState
+from hsdnsd.net.driver import Driver
+from hsdnsd.net.tcp import TcpServer
+from hsdnsd.net.upstream import Exchanges
+from tests.support.world import Finished
+
+
+def members(protocol: type) -> set[str]:
+    return {name for name in vars(protocol) if not name.startswith("_") or name == "__len__"}
+
+
+def lacking(protocol: type, real: Any) -> set[str]:
+    return {name for name in members(protocol) if not hasattr(real, name)}
+
+
+def test_a_watch_is_what_the_sources_of_objects_tell() -> None:
+    assert len(members(sources.Watch)) == 8
+    assert lacking(sources.Watch, WatchState("Service")) == set()
+
+
+@pytest.mark.parametrize("part", ["driver", "upstreams", "tcp"])
+def test_the_sockets_have_what_is_read_of_them(part: str) -> None:
+    async def main() -> set[str]:
+        loop = asyncio.get_running_loop()
+        exchanges = Exchanges()
+        engine = Engine(None, Forwards({}), Cache(Limits()), Finished(), Counters(), bytes)
+        driver = Driver(engine, exchanges, loop)
+        server = TcpServer(driver, Tcp(), loop)
+        real = {"driver": driver, "upstreams": exchanges, "tcp": server}[part]
+        protocol = {"driver": sources.Driver, "upstreams": sources.UpstreamSockets, "tcp": sources.TcpServer}[part]
+        found = lacking(protocol, real)
+        server.close()
+        driver.close()
+        exchanges.close_all()
+        return found
+
+    assert asyncio.run(main()) == set()

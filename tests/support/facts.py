@@ -1,0 +1,159 @@
+"""Kubernetes objects as facts in few words, and the own zones' answers to them as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+import dns.rdata
+import dns.rdatatype
+import msgspec
+
+from hsdnsd.records.model import (
+    KIND_OF,
+    EndpointFact,
+    EndpointSliceFact,
+    Fact,
+    Kind,
+    NamespaceFact,
+    PodFact,
+    Port,
+    Replaced,
+    ServiceFact,
+)
+from hsdnsd.records.options import ZoneOptions
+from hsdnsd.records.result import Result
+from hsdnsd.records.table import Table
+from hsdnsd.records.zone import Zone
+from hsdnsd.wire.const import Rcode, RRType
+from hsdnsd.wire.name import Name, from_text, to_text
+from hsdnsd.wire.rrset import RRset
+
+CLUSTER = from_text("cluster.local")
+IN_ADDR = from_text("in-addr.arpa")
+IP6 = from_text("ip6.arpa")
+ALL_KINDS = frozenset(Kind)
+
+
+def packed(text: str) -> bytes:
+    """The octets of an address."""
+    return ip_address(text).packed
+
+
+def reverse_name(text: str) -> str:
+    """The name of an address in the reverse tree."""
+    return ip_address(text).reverse_pointer
+
+
+def ports(*texts: str) -> tuple[Port, ...]:
+    """Ports from `name:protocol:number`; name and number may be empty."""
+    parts = (text.split(":") for text in texts)
+    return tuple(Port(name, protocol, int(number) if number else None) for name, protocol, number in parts)
+
+
+def service(name: str, *ips: str, ports: tuple[Port, ...] = (), namespace: str = "shop") -> ServiceFact:
+    """A ClusterIP Service."""
+    return ServiceFact(namespace, name, tuple(map(packed, ips)), ports=ports)
+
+
+def headless(name: str, *, ports: tuple[Port, ...] = (), unready: bool = False, namespace: str = "shop") -> ServiceFact:
+    """A headless Service; `unready`: publishNotReadyAddresses."""
+    return ServiceFact(namespace, name, headless=True, ports=ports, publish_not_ready=unready)
+
+
+def external(name: str, target: str, namespace: str = "shop") -> ServiceFact:
+    """An ExternalName Service."""
+    return ServiceFact(namespace, name, external_name=target)
+
+
+def endpoint(*ips: str, host: str = "", pod: str = "", ready: bool = True) -> EndpointFact:
+    """An endpoint; the addresses as a slice would spell them."""
+    return EndpointFact(tuple((packed(ip), ip) for ip in ips), ready=ready, hostname=host, pod=pod)
+
+
+def endpoint_slice(
+    service_name: str, *endpoints: EndpointFact, ports: tuple[Port, ...] = (), name: str = "", namespace: str = "shop"
+) -> EndpointSliceFact:
+    """A slice of a Service; it is called SERVICE-1 if nothing else is said."""
+    return EndpointSliceFact(namespace, name or f"{service_name}-1", service_name, endpoints, ports)
+
+
+def pod(name: str, *ips: str, namespace: str = "shop") -> PodFact:
+    """A pod."""
+    return PodFact(namespace, name, tuple(map(packed, ips)))
+
+
+def options(**changes: object) -> ZoneOptions:
+    """Options with a cluster domain, both reverse zones, and every kind expected."""
+    plain = ZoneOptions(CLUSTER, reverse_zones=(IN_ADDR, IP6), expect=ALL_KINDS)
+    return msgspec.structs.replace(plain, **changes)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A result as text: the code, and records as `name ttl type rdata`, sorted; SOA serials are left out."""
+
+    rcode: str
+    answer: list[str]
+    authority: list[str]
+    additional: list[str]
+    chase: str | None
+    result: Result
+
+    @property
+    def data(self) -> str | list[str]:
+        """NXDOMAIN, NODATA, SERVFAIL, or the rdata of the answer."""
+        if self.rcode == "NOERROR" and self.answer:
+            return [line.split(" ", 3)[3] for line in self.answer]
+        return "NODATA" if self.rcode == "NOERROR" else self.rcode
+
+    @property
+    def additional_data(self) -> list[str]:
+        """`name rdata` of each additional record."""
+        return [f"{line.split(' ', 3)[0]} {line.split(' ', 3)[3]}" for line in self.additional]
+
+
+class Cluster:
+    """A table that was told of some facts, and the zones that answer from it."""
+
+    def __init__(self, *facts: Fact, synced: bool = True, **changes: object) -> None:
+        self.options = options(**changes)
+        self.table = Table(self.options)
+        self.zone = Zone(self.options, self.table)
+        for kind in Kind if synced else ():
+            self.table.apply(Replaced(kind, of_kind(kind, facts)), unix_time=1)
+
+    def look_up(self, name: str, rtype: str | int = "A") -> Result:
+        """Ask for a name: a complete one with a final dot, or one in the cluster domain without."""
+        qtype = dns.rdatatype.from_text(rtype) if isinstance(rtype, str) else rtype
+        return self.zone.look_up(absolute(name), int(qtype))
+
+    def ask(self, name: str, rtype: str | int = "A") -> Told:
+        """The same, as text."""
+        result = self.look_up(name, rtype)
+        chase = None if result.chase is None else to_text(result.chase)
+        sections = (lines(result.answer), lines(result.authority), lines(result.additional))
+        return Told(Rcode(result.rcode).name, *sections, chase, result)
+
+
+def of_kind(kind: Kind, facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """The facts of one kind."""
+    return tuple(fact for fact in facts if KIND_OF[type(fact)] is kind)
+
+
+def absolute(name: str) -> Name:
+    """A folded name; in the cluster domain if it has no final dot."""
+    complete = name if name.endswith(".") else f"{name}.cluster.local." if name else "cluster.local."
+    return Name(from_text(complete).lower())
+
+
+def lines(section: Iterable[RRset]) -> list[str]:
+    """The records of a section; domain names as they are spelled."""
+    found = []
+    for rrset in section:
+        for rdata in rrset.rdatas:
+            text = dns.rdata.from_wire(1, rrset.rtype, rdata, 0, len(rdata)).to_text()
+            if rrset.rtype == RRType.SOA:
+                primary, mailbox, _, *times = text.split()
+                text = " ".join((primary, mailbox, *times))
+            found.append(f"{to_text(rrset.name)} {rrset.ttl} {RRType(rrset.rtype).name} {text}")
+    return sorted(found)
