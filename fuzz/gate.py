@@ -1,4 +1,4 @@
-"""Any octets are a query or a refusal, as the reference gate has it; no refusal is longer than the packet and an EDE."""
+"""Any octets are a query or a refusal, as the reference gate has it; no refusal outgrows the packet and an EDE."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def run(target: str, seconds: float, seed: int) -> int:
         tried += 1
         try:
             outcome = check(wire)
-        except Exception:  # noqa: BLE001: whatever is raised is what was looked for
+        except Exception:  # noqa: BLE001 - whatever is raised is what was looked for
             traceback.print_exc()
             print(f"{target}: input {tried} of seed {seed} breaks the invariant: {wire.hex()}", file=sys.stderr)
             return 1

@@ -19,6 +19,7 @@ FOLDERS = ("hsdnsd", "tests", "bench", "deploy", "docs", "examples", "fuzz", ".c
 # Modules without a test module of their own name, and where they are tested instead.
 UNMIRRORED = {
     "__main__": "one line; what it calls is tested as hsdnsd.cli",
+    "daemon": "runs whole, as a process, in tests/daemon",
     "errors": "types only; each is tested where it is raised",
     "records/model": "types only",
     "records/options": "types only",

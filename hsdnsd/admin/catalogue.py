@@ -164,7 +164,7 @@ GROUPS: Final = (
     ),
     Group(
         "Kubernetes",
-        "`kind`: Service, EndpointSlice, Namespace, Pod; of those, the watched ones.",
+        "`kind`: those of Service, EndpointSlice, Namespace and Pod that are watched; of manifests also `other`.",
         (
             _gauge("hsdnsd_records", "", "Records that the own zones hold."),
             _gauge("hsdnsd_objects", "kind", "Objects held."),

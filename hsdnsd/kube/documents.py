@@ -237,7 +237,8 @@ def _yaml_documents(path: str, text: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(filter(None, (error.problem, error.context)))
-        raise ManifestError(path, number, mark.line + 1 if mark else at, one_line(problem)) from None
+        last = text.count("\n") + 1  # at the end of a file the parser's mark stands below it
+        raise ManifestError(path, number, min(mark.line + 1 if mark else at, last), one_line(problem)) from None
     except yaml.reader.ReaderError as error:
         at_line = text.count("\n", 0, error.position) + 1
         raise ManifestError(path, number, at_line, one_line(str(error.reason))) from None

@@ -31,8 +31,9 @@ T = TypeVar("T")
 TEXT = "text/plain; charset=utf-8"
 LONG = b"a line that repeats itself\n" * 1000
 HUGE = bytes(32 << 20)
-LOOPBACK = Endpoint("127.0.0.1", 0)
 PATIENCE = 30.0  # nothing here takes that long unless it hangs
+PATIENT = Limits(head_seconds=PATIENCE, write_seconds=PATIENCE)
+LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
 def broken(_: Mapping[str, str]) -> Response:
@@ -68,7 +69,7 @@ def run(
     """Run a test against a server of ROUTES."""
 
     async def main() -> T:
-        async with asyncio.timeout(PATIENCE), open_http(LOOPBACK, ROUTES, limits) as server:
+        async with asyncio.timeout(PATIENCE), open_http(LOOPBACK, ROUTES, limits or PATIENT) as server:
             return await test(server)
 
     with asyncio.Runner(loop_factory=loop) as runner:
@@ -180,7 +181,7 @@ def test_a_connection_ends_after_its_share_of_requests() -> None:
         assert await reader.read() == b""
         writer.close()
 
-    run(test, Limits(requests_per_connection=2))
+    run(test, Limits(requests_per_connection=2, head_seconds=PATIENCE))
 
 
 def test_http_1_0_gets_one_answer() -> None:
@@ -274,7 +275,7 @@ def test_too_many_connections_are_turned_away(loop: Callable[[], asyncio.Abstrac
         for _, writer in held:
             writer.close()
 
-    run(test, Limits(connections=2), loop)
+    run(test, Limits(connections=2, head_seconds=PATIENCE), loop)
 
 
 def test_a_route_that_fails_costs_one_answer(caplog: pytest.LogCaptureFixture) -> None:

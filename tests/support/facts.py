@@ -11,18 +11,19 @@ import msgspec
 
 from hsdnsd.records.model import (
     KIND_OF,
+    Deleted,
     EndpointFact,
     EndpointSliceFact,
     Fact,
     Kind,
-    NamespaceFact,
     PodFact,
     Port,
     Replaced,
     ServiceFact,
+    Upserted,
 )
 from hsdnsd.records.options import ZoneOptions
-from hsdnsd.records.result import Result
+from hsdnsd.records.result import Owner, Result
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.const import Rcode, RRType
@@ -101,9 +102,9 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def data(self) -> str | list[str]:
-        """NXDOMAIN, NODATA, SERVFAIL, or the rdata of the answer."""
+        """NXDOMAIN, NODATA, SERVFAIL, or the rdata of the answer, sorted."""
         if self.rcode == "NOERROR" and self.answer:
-            return [line.split(" ", 3)[3] for line in self.answer]
+            return sorted(line.split(" ", 3)[3] for line in self.answer)
         return "NODATA" if self.rcode == "NOERROR" else self.rcode
 
     @property
@@ -121,6 +122,14 @@ class Cluster:
         self.zone = Zone(self.options, self.table)
         for kind in Kind if synced else ():
             self.table.apply(Replaced(kind, of_kind(kind, facts)), unix_time=1)
+
+    def tell(self, fact: Fact, now: int = 2) -> frozenset[Owner]:
+        """The cluster has this object now."""
+        return self.table.apply(Upserted(fact), unix_time=now)
+
+    def untell(self, fact: Fact, now: int = 2) -> frozenset[Owner]:
+        """The cluster has this object no longer."""
+        return self.table.apply(Deleted(KIND_OF[type(fact)], fact.key), unix_time=now)
 
     def look_up(self, name: str, rtype: str | int = "A") -> Result:
         """Ask for a name: a complete one with a final dot, or one in the cluster domain without."""

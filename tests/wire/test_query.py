@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from pathlib import Path
+
 import pytest
 
 from hsdnsd.wire.query import Query, Refusal, Refused, error_reply, read_query_untrusted
@@ -304,3 +308,23 @@ def test_work_is_bounded_whatever_is_sent(wire: bytes) -> None:
     counted = CountedBytes(wire)
     read_query_untrusted(counted)
     assert counted.reads <= 400
+
+
+GATE_DOCUMENT = (Path(__file__).parents[2] / "docs" / "gate.md").read_text()
+
+
+def octets(line: str) -> bytes:
+    """The hexadecimal words behind the first word of a line, up to the first that is none."""
+    return bytes.fromhex("".join(itertools.takewhile(re.compile(r"[0-9a-f]+").fullmatch, line.split()[1:])))
+
+
+def test_the_document_shows_what_happens() -> None:
+    lines = re.findall(r"^(?:in|out) .*$", GATE_DOCUMENT, re.MULTILINE)
+    assert len(lines) == 12
+    for sent, back in zip(lines[::2], lines[1::2], strict=True):
+        assert refused(read_query_untrusted(octets(sent)))[1] == octets(back)
+
+
+def test_the_document_has_every_label_at_its_step() -> None:
+    rows = re.findall(r"^\| (W\d+) \|.*\| `(\w+)` \|[^|]*\|$", GATE_DOCUMENT, re.MULTILINE)
+    assert {step: why.value for step, why in STEPS.items()} == dict(rows)
