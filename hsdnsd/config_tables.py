@@ -242,8 +242,19 @@ class Forward(msgspec.Struct, frozen=True):
 
 
 class Cache(msgspec.Struct, frozen=True):
-    """What is kept of the upstreams' answers."""
+    """What is kept of the upstreams' answers, and how much is held ready to be sent."""
 
+    finished_bytes: Annotated[
+        int,
+        Key(
+            "Budget for answers that the packet path gives without asking anybody, own zones' and upstreams' alike; "
+            "those without data get an eighth more.",
+            why="some 170,000 answers; what does not fit is only dearer to answer",
+            unit="bytes",
+            low=0,
+            high=1 << 36,
+        ),
+    ] = 32 * MIB
     positive_bytes: Annotated[
         int,
         Key(

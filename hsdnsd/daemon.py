@@ -72,7 +72,7 @@ class _Daemon:
         self._config = config
         self._counters = Counters()
         self._cache = Cache(settings.cache_limits(config))
-        self._finished = native.Table()
+        self._finished = native.Table(config.cache.finished_bytes, config.cache.finished_bytes // 8)
         self._source = _source(config)
         options = settings.zone_options(config)
         self._records = Table(options) if options else None

@@ -22,6 +22,7 @@ API_VERSION: dict[Kind, str] = {
 }
 
 _KIND_OF_NAME = {kind.value: kind for kind in Kind}
+_MISSING = re.compile(r"Object missing required field `(.+)`")
 _FIELD = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -118,12 +119,14 @@ def _explained(message: str) -> tuple[str, tuple[Step, ...]]:
         if index == "...":  # some value of a mapping: which one is not told
             break
         steps.append(name or int(index))
+    if missing := _MISSING.fullmatch(problem):
+        return "missing", (*steps, missing[1])
     problem = problem.replace("`", "")
     return problem[:1].lower() + problem[1:], tuple(steps)
 
 
 def _dotted(steps: Sequence[Step]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".") or "object"
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
 
 
 def _place(document: Document) -> str:

@@ -141,7 +141,7 @@ class Driver:
     def _failed(self, exchange: int, attempt: int, problem: str, now: float) -> None:
         left_out = self._seldom.due(problem, now)
         if left_out is not None:
-            log.warning("upstream: %s (%d more since the last such line)", problem, left_out)
+            log.warning("upstream %s (%d more since the last such line)", problem, left_out)
         try:
             self._engine.upstream_failed(exchange, attempt, now)
         except Exception as error:  # noqa: BLE001 - as in `query`

@@ -28,22 +28,23 @@ _EVENTS: Final = 64
 # We offer 1,232 octets (EDNS_UDP_SIZE). A datagram longer than this is cut, and then is no message any more.
 _DATAGRAM: Final = 4096
 
-TOO_MANY: Final = "too many sockets"
+TOO_MANY: Final = "sockets: too many are open"
 
 _FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
-# Exchange, attempt, and the octets that came; or None, and why nothing will come any more.
+# Exchange, attempt, and the octets that came; or None, and from whom and why nothing will come any more.
 Arrival = tuple[int, int, bytes | None, str]
 
 
 class _Attempt:
     """The socket of one attempt. `frames`: of a TCP connection; `unsent`: not empty while it is being made."""
 
-    __slots__ = ("exchange", "frames", "number", "sock", "unsent")
+    __slots__ = ("exchange", "frames", "number", "sock", "unsent", "upstream")
 
     def __init__(self, send: Send, sock: socket.socket) -> None:
         self.exchange = send.exchange
         self.number = send.attempt
+        self.upstream = send.upstream
         self.sock = sock
         self.frames = Frames() if send.tcp else None
         self.unsent = framed(send.wire) if send.tcp else b""
@@ -78,7 +79,7 @@ class Exchanges:
         return self._epoll.fileno()
 
     def open(self, send: Send) -> str | None:
-        """Send a message. Returns why it could not be sent, or None."""
+        """Send a message. Returns to whom and why it could not be sent, or None."""
         if len(self._by_descriptor) >= self._max_sockets:
             self.failed += 1
             return TOO_MANY
@@ -87,7 +88,7 @@ class Exchanges:
             sock = socket.socket(family, _FLAGS | (socket.SOCK_STREAM if send.tcp else socket.SOCK_DGRAM))
         except OSError as error:
             self.failed += 1
-            return _describe(error)
+            return _describe(send.upstream, error)
         attempt = _Attempt(send, sock)
         self._by_descriptor[sock.fileno()] = attempt
         self._by_exchange.setdefault(send.exchange, []).append(attempt)
@@ -103,7 +104,7 @@ class Exchanges:
                 self._epoll.register(sock, select.EPOLLIN)
         except OSError as error:
             self._drop(attempt)
-            return _describe(error)
+            return _describe(send.upstream, error)
         return None
 
     def close(self, exchange: int) -> None:
@@ -131,7 +132,7 @@ class Exchanges:
                 continue  # a datagram with a wrong checksum woke us
             except (OSError, WireError) as error:
                 self._drop(attempt)
-                arrivals.append((attempt.exchange, attempt.number, None, _describe(error)))
+                arrivals.append((attempt.exchange, attempt.number, None, _describe(attempt.upstream, error)))
         return arrivals
 
     def _read(self, attempt: _Attempt) -> Iterable[bytes]:
@@ -171,5 +172,6 @@ class Exchanges:
         return address
 
 
-def _describe(error: OSError | WireError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+def _describe(upstream: Upstream, error: OSError | WireError) -> str:
+    problem = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return f"{upstream}: {problem}"

@@ -221,7 +221,8 @@ def test_addresses_are_packed(address: ipaddress.IPv4Address | ipaddress.IPv6Add
 
 
 @pytest.mark.parametrize(
-    "text", ["", "None", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4 ", "1.2.3.4/32", "::g", "fe80::1%eth0", "\0", "\ud800:"]
+    "text",
+    ["", "None", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4 ", "1.2.3.4/32", "::g", "fe80::1%eth0", "\0", "\ud800:"],
 )
 def test_what_is_no_address(text: str) -> None:
     assert pack_address(text) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_lines_come_out_whole_however_the_stream_was_cut(whole: list[bytes], res
     splitter = LineSplitter(20)
     found = []
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         found += splitter.feed(stream[start:end])
     assert found == [line for line in whole if line]
     assert splitter.rest() == rest

@@ -238,28 +238,25 @@ def test_a_missing_path_at_start_is_an_error(tmp_path: Path) -> None:
 
 
 def test_it_runs_until_cancelled_and_looks_twice_a_second(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(service("a"))
     changes: list[Change] = []
     pauses: list[float] = []
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
-        (tmp_path / "a.yaml").write_text(service(f"a{len(pauses)}"))
         if len(pauses) == 3:
             await asyncio.Event().wait()
+        (tmp_path / "a.yaml").write_text(service(f"a{len(pauses)}"))
 
     async def body() -> None:
-        source = Manifests([str(tmp_path)], pause=pause)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5) as limit:
-
-                def sink(change: Change) -> None:
-                    changes.append(change)
-                    if len(changes) == 6:
-                        limit.reschedule(0)
-
-                await source.run(sink)
+        running = asyncio.create_task(Manifests([str(tmp_path)], pause=pause).run(changes.append))
+        async with asyncio.timeout(10):
+            while len(pauses) < 3:
+                await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
 
     asyncio.run(body())
+    assert len(changes) == 6
     assert changes[4:] == [services("a1"), services("a2")]
     assert set(pauses) == {POLL_INTERVAL}

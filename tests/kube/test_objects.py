@@ -24,7 +24,13 @@ def test_null_means_absent_as_go_writes_it(kind: Kind) -> None:
     """kube-apiserver sends "endpoints": null for a slice without any."""
     bare = {"metadata": {"name": "a"}}
     nulls = {
-        "metadata": {"name": "a", "namespace": None, "labels": None, "resourceVersion": None, "deletionTimestamp": None},
+        "metadata": {
+            "name": "a",
+            "namespace": None,
+            "labels": None,
+            "resourceVersion": None,
+            "deletionTimestamp": None,
+        },
         **dict.fromkeys(("spec", "status", "addressType", "endpoints", "ports")),
     }
     assert decoded(kind, nulls) == decoded(kind, bare)

@@ -164,21 +164,20 @@ def test_a_later_document_that_is_not_selected_takes_the_earlier_one_away() -> N
     [
         (
             service("ok") + "---\n" + service("a", 'spec:\n  ports:\n  - port: 1\n  - name: x\n    port: "80"'),
-            "a.yaml, document 2, line 10: spec.ports[1].port: expected int, got str",
+            "a.yaml, document 2, line 13: spec.ports[1].port: expected int, got str",
         ),
-        (service("a", "spec: {ports: [{}]}"), "line 4: spec.ports[0]: object missing required field port"),
+        (service("a", "spec: {ports: [{}]}"), "line 4: spec.ports[0].port: missing"),
         (service("a", "spec: {ports: [{port: 70000}]}"), "line 4: spec.ports[0].port: expected int <= 65535"),
         (service("12"), "line 3: metadata.name: expected str, got int"),
-        ("apiVersion: v1\nkind: Service\nspec: {}", "line 1: object: object missing required field metadata"),
+        ("apiVersion: v1\nkind: Service\nspec: {}", "line 1: metadata: missing"),
         ("kind: Service\nmetadata: {name: a}", "line 1: apiVersion: missing (Service: v1)"),
         (
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  labels:\n    app: 1",
             "line 5: metadata.labels: expected str, got int",
         ),
         (
-            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n"
-            "  status:\n    podIPs: [{ip: 1}]",
-            "line 8: items[0].status.podIPs[0].ip: expected str | null, got int",
+            "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n  status:\n    podIPs: [{ip: 1}]",
+            "line 6: items[0].status.podIPs[0].ip: expected str | null, got int",
         ),
         ("apiVersion: v1\nkind: List\nitems: {}", "line 3: items: expected array, got object"),
         ("apiVersion: v1\nkind: List\nitems:\n- 1\n", "line 4: items[0]: expected an object, got int"),

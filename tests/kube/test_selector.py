@@ -108,7 +108,10 @@ requirements = st.one_of(
     st.builds(Requirement, keys, st.sampled_from(["in", "notin"]), st.frozensets(values, min_size=1, max_size=3)),
     st.builds(Requirement, keys, st.sampled_from(["exists", "absent"])),
     st.builds(
-        Requirement, keys, st.sampled_from(["gt", "lt"]), st.integers(-9, 9).map(lambda number: frozenset([str(number)]))
+        Requirement,
+        keys,
+        st.sampled_from(["gt", "lt"]),
+        st.integers(-9, 9).map(lambda number: frozenset([str(number)])),
     ),
 )
 
@@ -132,7 +135,6 @@ def test_what_is_written_is_what_is_read(wanted: list[Requirement]) -> None:
 def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
     try:
         selector = parse_selector(text)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert selector.matches({}) in (True, False)
+    except ValueError:
+        return
+    assert selector.matches({}) in (True, False)

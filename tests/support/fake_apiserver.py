@@ -19,7 +19,7 @@ import ssl
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 Object = dict[str, Any]
@@ -105,12 +105,12 @@ class FakeApiServer:
         self._history: dict[str, list[tuple[int, str, Object, Object | None]]] = defaultdict(list)
         self._watches: list[_Watch] = []
         self._changed = asyncio.Condition()
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._tls = tls
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def __aenter__(self) -> FakeApiServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -120,10 +120,9 @@ class FakeApiServer:
         self._server.close()
         for watch in self._watches:
             watch.over.set()
-        for writer in list(self._connections):
+        for writer in self._connections.values():
             writer.transport.abort()
-        while self._connections:
-            await asyncio.sleep(0)
+        await asyncio.gather(*self._connections)
 
     def kubeconfig(self, directory: Path, **user: str) -> str:
         """Write a kubeconfig for this server (plain HTTP) and return its path."""
@@ -207,7 +206,8 @@ class FakeApiServer:
             self._send_event(watch, kind, obj, old)
 
     def _send_event(self, watch: _Watch, kind: str, obj: Object, old: Object | None) -> None:
-        """What a watch with selectors is told: an object that comes to be selected is ADDED, one that ceases, DELETED."""
+        """What a watch with selectors is told: an object that comes to be selected is ADDED; one that ceases to be,
+        DELETED."""
         was, now = old is not None and _selected(watch.request, old), _selected(watch.request, obj)
         if kind == "DELETED":
             now = False
@@ -219,7 +219,9 @@ class FakeApiServer:
     # HTTP
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[task] = writer
         try:
             while (request := await _read_request(reader)) is not None:
                 self.requests.append(request)
@@ -234,7 +236,7 @@ class FakeApiServer:
             return  # the client's right
         finally:
             writer.close()
-            self._connections.discard(writer)
+            del self._connections[task]
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """False if the connection is used up."""
