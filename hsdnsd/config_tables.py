@@ -192,6 +192,38 @@ class Forward(msgspec.Struct, frozen=True):
             name_form=forms.STUB_ZONE,
         ),
     ] = {}
+    policy: Annotated[
+        Literal["sequential", "random", "round_robin", "fastest"],
+        Key(
+            "Which of several servers is asked first: in the order of the configuration, by chance, each in turn, or the "
+            "one that answers soonest (one question in 32 goes to another, so that its time stays known).",
+            why="the order in which resolv.conf names them means something to whoever wrote it",
+        ),
+    ] = "sequential"
+    transport: Annotated[
+        Literal["prefer_udp", "force_tcp"],
+        Key(
+            "`prefer_udp`: over UDP, and over TCP what comes back truncated or doubtful; `force_tcp`: all over TCP.",
+            why="over UDP an answer takes one round trip, and each question has a port of its own",
+        ),
+    ] = "prefer_udp"
+    mix_case: Annotated[
+        bool,
+        Key(
+            "Names are asked in capitals and small letters at random, and a reply that spells them otherwise is not "
+            "believed (0x20).",
+            why="port and id are 32 bits of chance already, and some servers do not keep the case",
+        ),
+    ] = False
+    max_fails: Annotated[
+        int,
+        Key(
+            "Time-outs or refusals in a row after which a server is asked last; 0: never.",
+            why="one name that nobody can answer times out too, and is not the server's fault",
+            low=0,
+            high=1000,
+        ),
+    ] = 3
     deadline: Annotated[
         float,
         Key(
@@ -316,6 +348,38 @@ class Cache(msgspec.Struct, frozen=True):
             high=300,
         ),
     ] = 0
+    min_negative_ttl: Annotated[
+        int,
+        Key(
+            "NXDOMAIN and NODATA are kept for at least so long, whatever the zone's SOA says. Above 0 this breaks "
+            "RFC 2308.",
+            why="a denial that its zone does not want kept is not kept",
+            unit="seconds",
+            low=0,
+            high=300,
+        ),
+    ] = 0
+    max_stale: Annotated[
+        int,
+        Key(
+            "For how long past its TTL an answer may still be given, with TTL 30 and Extended DNS Error 3 or 19, while "
+            "no upstream answers; 0: not at all (RFC 8767).",
+            why="an hour of an upstream's outage goes by unnoticed; what is older is more likely wrong than of use",
+            unit="seconds",
+            low=0,
+            high=259200,
+        ),
+    ] = 3600
+    stale_after: Annotated[
+        float,
+        Key(
+            "For how long an upstream is waited for before such an answer is given.",
+            why="on a node an answer that takes longer is slow already; RFC 8767 has 1.8 s with the wide net in mind",
+            unit="seconds",
+            low=0,
+            high=5,
+        ),
+    ] = 0.4
     failure_ttl: Annotated[
         int,
         Key(

@@ -9,6 +9,7 @@ import gc
 import importlib.metadata
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from hsdnsd.cache.cache import Cache
 from hsdnsd.config import Config
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
-from hsdnsd.engine.upstreams import Forwards, Upstream
+from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
 from hsdnsd.errors import HsdnsdError
 from hsdnsd.kube.manifests import Manifests
 from hsdnsd.kube.source import Source, WatchState
@@ -79,12 +80,13 @@ class _Daemon:
         self._forward_zones = settings.forward_zones(config, _nameservers(config))
         self._engine = Engine(
             Zone(options, self._records) if options and self._records else None,
-            Forwards(self._forward_zones),
+            Forwards(self._forward_zones, Policy(config.forward.policy), secrets.randbelow, config.forward.max_fails),
             self._cache,
             self._finished,
             self._counters,
             os.urandom,
             bounds=settings.bounds(config),
+            exchange=settings.exchange_options(config),
             ttls=settings.ttl_limits(config),
             coredns=options is not None and options.coredns,
         )

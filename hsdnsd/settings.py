@@ -8,6 +8,7 @@ from hsdnsd.address import is_own, parse_address, parse_endpoint
 from hsdnsd.cache.cache import Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config
+from hsdnsd.engine.exchange import ExchangeOptions
 from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.errors import ConfigError
@@ -82,7 +83,17 @@ def bounds(config: Config) -> Bounds:
         waiters=forward.max_waiters,
         per_client=forward.max_per_client,
         deadline=forward.deadline,
+        stale_after=config.cache.stale_after,
+    )
+
+
+def exchange_options(config: Config) -> ExchangeOptions:
+    """How upstreams are asked."""
+    forward = config.forward
+    return ExchangeOptions(
         attempt_timeout=forward.attempt_timeout,
+        force_tcp=forward.transport == "force_tcp",
+        mix_case=forward.mix_case,
     )
 
 
@@ -94,13 +105,19 @@ def cache_limits(config: Config) -> Limits:
         denial_bytes=cache.negative_bytes,
         failure_bytes=cache.failure_bytes,
         failure_ttl=cache.failure_ttl,
+        max_stale=cache.max_stale,
     )
 
 
 def ttl_limits(config: Config) -> TtlLimits:
     """Between what TTLs an upstream's answer is kept."""
     cache = config.cache
-    return TtlLimits(least=cache.min_ttl, most=cache.max_ttl, most_negative=cache.max_negative_ttl)
+    return TtlLimits(
+        least=cache.min_ttl,
+        most=cache.max_ttl,
+        least_negative=cache.min_negative_ttl,
+        most_negative=cache.max_negative_ttl,
+    )
 
 
 def _ttls(config: Config) -> TTLs:

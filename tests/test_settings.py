@@ -6,6 +6,7 @@ from hsdnsd import settings
 from hsdnsd.cache.cache import Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config, load
+from hsdnsd.engine.exchange import ExchangeOptions
 from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.errors import ConfigError
@@ -132,8 +133,12 @@ def test_limits_arrive() -> None:
         min_ttl = 10
         max_ttl = 11
         max_negative_ttl = 12
+        min_negative_ttl = 1
+        max_stale = 13
+        stale_after = 0.25
         """
     )
-    assert settings.bounds(config) == Bounds(in_flight=1, waiters=2, per_client=3, deadline=5.0, attempt_timeout=0.5)
-    assert settings.cache_limits(config) == Limits(6, 7, 8, 9)
-    assert settings.ttl_limits(config) == TtlLimits(10, 11, 12)
+    assert settings.bounds(config) == Bounds(in_flight=1, waiters=2, per_client=3, deadline=5.0, stale_after=0.25)
+    assert settings.exchange_options(config) == ExchangeOptions(attempt_timeout=0.5)
+    assert settings.cache_limits(config) == Limits(6, 7, 8, 9, max_stale=13)
+    assert settings.ttl_limits(config) == TtlLimits(least=10, most=11, least_negative=1, most_negative=12)

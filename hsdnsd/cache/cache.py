@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from hsdnsd.cache.store import Entry, Key, Kind, Store
-from hsdnsd.wire.answer import Answer
-from hsdnsd.wire.const import Rcode
+from hsdnsd.wire.answer import Answer, restamped
+from hsdnsd.wire.const import EDE, Rcode
 from hsdnsd.wire.name import Name
 
 
@@ -17,7 +17,12 @@ class Limits(msgspec.Struct, frozen=True):
     denial_bytes: int = 4 << 20
     failure_bytes: int = 1 << 20
     failure_ttl: float = 1.0
+    max_stale: float = 3600.0  # for how long past its time an answer may still be given when nobody answers
     max_failure_ttl: float = 30.0  # RFC 9520 section 3.2 allows 300
+
+
+# RFC 8767 section 4 recommends 30 s as the TTL of stale data.
+STALE_TTL = 30
 
 
 class Cache:
@@ -39,6 +44,18 @@ class Cache:
             entry = store.get(key)
             if entry is not None and entry.expires > now:
                 return entry
+        return None
+
+    def stale(self, key: Key, now: float) -> Entry | None:
+        """What was known before its time ran out, marked as stale (RFC 8767 section 4), or None.
+
+        An answer that did not stop to be true is better than none, so a later failure never hides it.
+        """
+        for kind, ede in ((Kind.SUCCESS, EDE.STALE_ANSWER), (Kind.DENIAL, EDE.STALE_NXDOMAIN)):
+            entry = self.stores[kind].get(key)
+            if entry is not None and now < entry.expires + self.limits.max_stale:
+                ede = ede if entry.answer.rcode == Rcode.NXDOMAIN else EDE.STALE_ANSWER
+                return Entry(restamped(entry.answer, STALE_TTL, ede), kind, now, now, entry.chase)
         return None
 
     def put(self, key: Key, answer: Answer, ttl: int, now: float, chase: Name | None = None) -> Entry:

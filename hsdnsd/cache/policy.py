@@ -22,6 +22,7 @@ class TtlLimits(msgspec.Struct, frozen=True):
 
     least: int = 0
     most: int = 86400
+    least_negative: int = 0
     most_negative: int = 30
 
 
@@ -123,7 +124,7 @@ def _denial_soa(authority: tuple[RRset, ...], name: Name) -> RRset | None:
 def _denial(message: Message, chain: tuple[RRset, ...], soa: RRset, limits: TtlLimits) -> Accepted:
     minimum = int.from_bytes(soa.rdatas[0][-4:], "big")
     # RFC 2308 section 5: the lesser of the two; MINIMUM is 32 bits that may have the high bit set like a TTL.
-    ttl = min(soa.ttl, 0 if minimum > MAX_TTL else minimum, limits.most_negative)
+    ttl = min(max(min(soa.ttl, 0 if minimum > MAX_TTL else minimum), limits.least_negative), limits.most_negative)
     proof = tuple(
         _with_ttl(rrset, min(rrset.ttl, ttl))
         for rrset in message.authority

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from hsdnsd.cache.cache import Cache
 from hsdnsd.cache.policy import TtlLimits
-from hsdnsd.cache.store import Key
+from hsdnsd.cache.store import Key, Kind
 from hsdnsd.engine.counters import Counters, Outcome
-from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, Exchanges, Send
+from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.resolver import Bounds, Resolver
 from hsdnsd.engine.route import Route
@@ -28,6 +28,10 @@ from hsdnsd.wire.rrset import RRset, hinfo_rdata
 
 SILENCE = b""
 _FOREVER = float("inf")
+# An answer that is asked for in the last tenth of its life is fetched again before it ends, if it lives long enough
+# for that to be worth a message.
+_REFRESH_IN_LAST = 0.1
+_REFRESH_FROM = 10.0
 # RFC 8482 section 4.2: the answer to ANY for a name that is not ours, so that nobody is amplified through us.
 _ANY_TTL = 3600
 _ANY_RDATA = hinfo_rdata(b"RFC8482", b"")
@@ -46,12 +50,17 @@ class Finished(Protocol):
         now: float,
         expires: float,
         owner: bytes | None,
+        refresh_at: float = ...,
     ) -> None:
         """Keep an answer that was made at `now` until `expires` (inf: until its owner changes)."""
         ...
 
     def drop(self, owner: bytes) -> None:
         """Give nobody an answer of this owner any more."""
+        ...
+
+    def due(self) -> list[tuple[Name, int, bool, bool, int]]:
+        """What has been asked for since its `refresh_at`."""
         ...
 
     def clear(self) -> None:
@@ -72,6 +81,7 @@ class Engine:
         entropy: Callable[[int], bytes],
         *,
         bounds: Bounds | None = None,
+        exchange: ExchangeOptions | None = None,
         ttls: TtlLimits | None = None,
         coredns: bool = False,
     ) -> None:
@@ -87,7 +97,7 @@ class Engine:
         self._finished = finished
         self._counters = counters
         self._exchanges = Exchanges(
-            counters, self._route.is_own, ttls or TtlLimits(), entropy, self._bounds.attempt_timeout
+            counters, self._route.is_own, ttls or TtlLimits(), entropy, exchange or ExchangeOptions()
         )
         self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns)
         self._turn = 0
@@ -152,8 +162,16 @@ class Engine:
 
     def deadline_passed(self, now: float) -> None:
         """Time has gone by: ask again, or give up, where nothing came."""
-        for exchange in self._exchanges.expire(now):
+        over, impatient = self._exchanges.expire(now)
+        for exchange in impatient:
+            self._resolver.impatient(exchange, now)
+        for exchange in over:
             self._finish(exchange, now)
+
+    def refresh(self, now: float) -> None:
+        """Fetch again what is in demand and about to run out, before anybody has to wait for it."""
+        for name, qtype, do, cd, _ in self._finished.due():
+            self._resolver.refresh(name, qtype, do, cd, now)
 
     def give_up(self, now: float) -> None:
         """Answer everybody who still waits: SERVFAIL."""
@@ -202,10 +220,22 @@ class Engine:
             hinfo = RRset(query.name, RRType.HINFO, _ANY_TTL, (_ANY_RDATA,))
             return self._reply(build_answer(query.name, Rcode.NOERROR, [hinfo], fixed=True), query, limit, Outcome.OWN)
         entry = self._cache.get(Key(query.name, query.qtype, query.do, query.cd, zone.number), now)
-        if entry is None or entry.chase is not None:
+        if entry is None or entry.chase is not None or entry.kind is Kind.FAILURE:
             return None
         self._counters.cache_hit(entry.kind.value)
-        self._finished.put(query.name, query.qtype, query.do, query.cd, entry.answer, entry.stored, entry.expires, None)
+        life = entry.expires - entry.stored
+        refresh_at = entry.expires - life * _REFRESH_IN_LAST if life >= _REFRESH_FROM else _FOREVER
+        self._finished.put(
+            query.name,
+            query.qtype,
+            query.do,
+            query.cd,
+            entry.answer,
+            entry.stored,
+            entry.expires,
+            None,
+            refresh_at,
+        )
         return self._reply(entry.answer, query, limit, Outcome.CACHE, int(now - entry.stored))
 
     def _reply(self, answer: Answer, query: Query, limit: int, outcome: Outcome, age: int = 0) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import heapq
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +15,7 @@ from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.upstreams import ForwardZone, Server, Upstream
 from hsdnsd.errors import WireError
-from hsdnsd.wire.const import CLASS_IN, EDNS_UDP_SIZE, TC, Rcode
+from hsdnsd.wire.const import CLASS_IN, EDNS_UDP_SIZE, HEADER_SIZE, TC, Rcode
 from hsdnsd.wire.message import Message, build_query, matches, read_message_untrusted
 from hsdnsd.wire.name import Name
 
@@ -22,9 +23,7 @@ from hsdnsd.wire.name import Name
 MAX_MESSAGES = 6
 MAX_UDP_PER_SERVER = 3
 MAX_TCP_PER_SERVER = 1
-# Seconds until another server is asked as well, and until the same one is asked again: below 0.4 s a slow answer
-# would be asked for twice.
-NEXT_SERVER_AFTER = 0.4
+MAX_FORCED_TCP_PER_SERVER = 2
 # A refused connection is known at once; a server that restarts gets this long before it is tried again.
 REFUSED_AGAIN_AFTER = 0.2
 
@@ -57,11 +56,12 @@ class Send(msgspec.Struct, frozen=True, gc=False):
 class Attempt:
     """One message that was sent."""
 
-    __slots__ = ("edns", "id", "over", "sent_at", "server", "tcp")
+    __slots__ = ("edns", "id", "over", "question", "sent_at", "server", "tcp")
 
-    def __init__(self, server: Server, id: int, tcp: bool, edns: bool, sent_at: float) -> None:
+    def __init__(self, server: Server, id: int, question: bytes, tcp: bool, edns: bool, sent_at: float) -> None:
         self.server = server
         self.id = id
+        self.question = question
         self.tcp = tcp
         self.edns = edns
         self.sent_at = sent_at
@@ -74,24 +74,29 @@ class Exchange:
     Attributes:
         waiters: whoever wants the outcome; the engine's.
         deadline: when it is given up. wake: when it is to be looked at next.
+        impatient_at: when whoever waits is to be given something older, if there is anything; inf: never, or done.
         budget: messages that may still be sent.
         truncated: a reply over UDP was truncated, so the answer came over TCP.
         accepted, problem, rcode: the outcome, once it is over; rcode is the last failing server's, if it said one.
     """
 
     __slots__ = (
-        "accepted", "attempts", "budget", "deadline", "escalated", "key", "number", "problem", "question", "rcode",
-        "servers", "spent", "tcp_sent", "truncated", "udp_sent", "waiters", "wake",
+        "accepted", "attempts", "budget", "deadline", "escalated", "impatient_at", "key", "number", "problem",
+        "question", "rcode", "servers", "spent", "started", "tcp_sent", "truncated", "udp_sent", "waiters", "wake",
     )  # fmt: skip
 
-    def __init__(self, number: int, key: Key, servers: list[Server], deadline: float, budget: int) -> None:
+    def __init__(
+        self, number: int, key: Key, servers: list[Server], started: float, deadline: float, budget: int
+    ) -> None:
         self.number = number
+        self.started = started
         self.key = key
         self.question = key.name + key.qtype.to_bytes(2, "big") + CLASS_IN.to_bytes(2, "big")
         self.servers = servers
         self.deadline = deadline
         self.budget = budget
         self.wake = 0.0
+        self.impatient_at = math.inf
         self.waiters: list[Lookup] = []
         self.attempts: list[Attempt] = []
         self.udp_sent = dict.fromkeys(servers, 0)
@@ -109,6 +114,21 @@ class Exchange:
         return len(self.attempts)
 
 
+class ExchangeOptions(msgspec.Struct, frozen=True):
+    """How upstreams are asked.
+
+    Attributes:
+        attempt_timeout: seconds after which the same server is asked again.
+        force_tcp: ask over TCP from the first; otherwise over UDP, and over TCP what is truncated or doubtful.
+        mix_case: spell each question's name in capitals and small letters at random, and believe only a reply that
+            has it the same (draft-vixie-dnsext-dns0x20).
+    """
+
+    attempt_timeout: float = 1.2
+    force_tcp: bool = False
+    mix_case: bool = False
+
+
 class Exchanges:
     """All exchanges in flight. The caller drains `sends` and `closes` after every call.
 
@@ -122,12 +142,11 @@ class Exchanges:
         is_own: Callable[[Name], bool],
         ttls: TtlLimits,
         entropy: Callable[[int], bytes],
-        attempt_timeout: float,
+        options: ExchangeOptions,
     ) -> None:
         """
         Args:
             entropy: gives so many octets of the system's random source.
-            attempt_timeout: seconds after which the same server is asked again.
         """
         self.sends: list[Send] = []
         self.closes: list[int] = []
@@ -135,7 +154,8 @@ class Exchanges:
         self._is_own = is_own
         self._ttls = ttls
         self._entropy = entropy
-        self._attempt_timeout = attempt_timeout
+        self._options = options
+        self._attempt_timeout = options.attempt_timeout
         self._random = memoryview(b"")
         self._last_number = 0
         self._by_number: dict[int, Exchange] = {}
@@ -149,10 +169,13 @@ class Exchanges:
         """The exchange that is asking this already."""
         return self._by_key.get(key)
 
-    def start(self, key: Key, zone: ForwardZone, deadline: float, budget: int, now: float) -> Exchange:
-        """Begin to ask, at most `budget` messages, until `deadline`."""
+    def start(self, key: Key, zone: ForwardZone, deadline: float, budget: int, now: float) -> Exchange | None:
+        """Begin to ask, at most `budget` messages, until `deadline`; None if the zone has nobody who can be asked."""
+        servers = zone.order(now)
+        if not servers:
+            return None
         self._last_number += 1
-        exchange = Exchange(self._last_number, key, zone.order(now), deadline, min(budget, MAX_MESSAGES))
+        exchange = Exchange(self._last_number, key, servers, now, deadline, min(budget, MAX_MESSAGES))
         self._by_number[exchange.number] = exchange
         self._by_key[key] = exchange
         self._ask_next(exchange, now)
@@ -165,7 +188,9 @@ class Exchanges:
             return None
         attempt = exchange.attempts[attempt_number]
         server = attempt.server
-        if not matches(wire, attempt.id, exchange.question):
+        if not matches(wire, attempt.id, exchange.question) or (
+            self._options.mix_case and wire[HEADER_SIZE : HEADER_SIZE + len(attempt.question)] != attempt.question
+        ):
             return self._near_miss(exchange, attempt, now)
         try:
             message = read_message_untrusted(wire)
@@ -178,7 +203,7 @@ class Exchanges:
                 return self._failed(exchange, attempt, Problem.MALFORMED, now)
             self._wake_at(exchange, now + self._attempt_timeout)
             return None
-        server.answered()
+        server.answered(now - attempt.sent_at)
         self._counters.upstream_answered(str(server.upstream), message.rcode, now - attempt.sent_at)
         if attempt.edns and not message.has_opt and message.rcode in (Rcode.FORMERR, Rcode.NOTIMP):
             server.refused_edns(now)
@@ -199,7 +224,7 @@ class Exchanges:
         attempt.over = True
         exchange.problem = Problem.NETWORK
         self._counters.upstream_failed(str(attempt.server.upstream), Problem.NETWORK.value)
-        if any(not exchange.udp_sent[server] for server in exchange.servers):
+        if any(not self._times_asked(exchange, server) for server in exchange.servers):
             self._ask_next(exchange, now)
         elif all(attempt.over for attempt in exchange.attempts):
             self._wake_at(exchange, now + REFUSED_AGAIN_AFTER)
@@ -210,16 +235,27 @@ class Exchanges:
         while self._wakes:
             wake, number = self._wakes[0]
             exchange = self._by_number.get(number)
-            if exchange is not None and exchange.wake == wake:
+            if exchange is not None and wake in (exchange.wake, exchange.impatient_at):
                 return wake
             heapq.heappop(self._wakes)
         return None
 
-    def expire(self, now: float) -> list[Exchange]:
-        """Ask again where nothing came; the exchanges that are given up."""
-        over = []
+    def impatience(self, exchange: Exchange, when: float) -> None:
+        """Let `expire` say when `when` has come, if the exchange is not over by then."""
+        exchange.impatient_at = when
+        heapq.heappush(self._wakes, (when, exchange.number))
+
+    def expire(self, now: float) -> tuple[list[Exchange], list[Exchange]]:
+        """Ask again where nothing came; the exchanges that are given up, and those whose waiters are impatient."""
+        over: list[Exchange] = []
+        impatient: list[Exchange] = []
         while (wake := self.next_wake()) is not None and wake <= now:
             exchange = self._by_number[heapq.heappop(self._wakes)[1]]
+            if exchange.impatient_at <= now:
+                exchange.impatient_at = math.inf
+                impatient.append(exchange)
+                if wake != exchange.wake:
+                    continue
             for attempt in exchange.attempts:
                 if not attempt.over and now - attempt.sent_at >= self._attempt_timeout:
                     attempt.over = True
@@ -230,7 +266,7 @@ class Exchanges:
                 over.append(self._end(exchange))
             elif exchange.wake <= now:
                 self._wake_at(exchange, now + self._attempt_timeout)
-        return over
+        return over, impatient
 
     def give_up(self) -> list[Exchange]:
         """End every exchange at once."""
@@ -251,6 +287,11 @@ class Exchanges:
         accepted = accept(message, exchange.key.name, exchange.key.qtype, self._is_own, self._ttls)
         if accepted is not None:
             exchange.accepted = accepted
+            for earlier in exchange.attempts:
+                # Asked before and silent still: were it not counted here, a dead server that another one covers for
+                # would be asked first for ever.
+                if not earlier.over and earlier.sent_at < attempt.sent_at and earlier.server is not attempt.server:
+                    earlier.server.silent(now)
             return self._end(exchange)
         exchange.spent.add(attempt.server)
         if message.rcode in (Rcode.NOERROR, Rcode.NXDOMAIN):
@@ -277,29 +318,34 @@ class Exchanges:
         candidates = [server for server in exchange.servers if server not in exchange.spent]
         if not candidates:
             return False
-        server = min(candidates, key=lambda server: exchange.udp_sent[server])
-        if not self._send(exchange, server, False, now):
+        server = min(candidates, key=lambda server: self._times_asked(exchange, server))
+        if not self._send(exchange, server, self._only_tcp(server), now):
             return False
-        fresh = any(not exchange.udp_sent[server] for server in candidates)
-        self._wake_at(exchange, now + (NEXT_SERVER_AFTER if fresh else self._attempt_timeout))
+        fresh = any(not self._times_asked(exchange, server) for server in candidates)
+        self._wake_at(exchange, now + (server.hedge_after if fresh else self._attempt_timeout))
         return True
 
+    def _times_asked(self, exchange: Exchange, server: Server) -> int:
+        return (exchange.tcp_sent if self._only_tcp(server) else exchange.udp_sent)[server]
+
+    def _only_tcp(self, server: Server) -> bool:
+        return self._options.force_tcp or server.upstream.tls_name is not None
+
     def _send(self, exchange: Exchange, server: Server, tcp: bool, now: float) -> bool:
-        sent, most = (exchange.tcp_sent, MAX_TCP_PER_SERVER) if tcp else (exchange.udp_sent, MAX_UDP_PER_SERVER)
+        sent = exchange.tcp_sent if tcp else exchange.udp_sent
+        most = MAX_UDP_PER_SERVER
+        if tcp:
+            most = MAX_FORCED_TCP_PER_SERVER if self._only_tcp(server) else MAX_TCP_PER_SERVER
         if exchange.budget <= 0 or sent[server] >= most:
             return False
         exchange.budget -= 1
         sent[server] += 1
         edns = server.takes_edns(now)
         key = exchange.key
-        attempt = Attempt(server, self._random_id(), tcp, edns, now)
+        question = self._mixed_case(exchange.question) if self._options.mix_case else exchange.question
+        attempt = Attempt(server, self._random_id(), question, tcp, edns, now)
         wire = build_query(
-            attempt.id,
-            exchange.question,
-            rd=True,
-            cd=key.cd,
-            do=key.do and edns,
-            udp_size=EDNS_UDP_SIZE if edns else None,
+            attempt.id, question, rd=True, cd=key.cd, do=key.do and edns, udp_size=EDNS_UDP_SIZE if edns else None
         )
         self.sends.append(Send(exchange.number, len(exchange.attempts), server.upstream, tcp, wire))
         exchange.attempts.append(attempt)
@@ -310,8 +356,20 @@ class Exchanges:
         heapq.heappush(self._wakes, (exchange.wake, exchange.number))
 
     def _random_id(self) -> int:
-        # Ids come from the system's random source, a block at a time (CVE-2019-19794, CVE-2025-40780).
-        if not self._random:
+        return int.from_bytes(self._random_octets(2), "big")
+
+    def _mixed_case(self, question: bytes) -> bytes:
+        """The question with every letter of its name in a case of its own choosing."""
+        coins = int.from_bytes(self._random_octets(32), "big")
+        octets = bytearray(question)
+        for at, octet in enumerate(question[:-4]):
+            if 0x61 <= octet <= 0x7A and coins >> at & 1:
+                octets[at] = octet - 0x20
+        return bytes(octets)
+
+    def _random_octets(self, size: int) -> memoryview:
+        # From the system's random source, a block at a time (CVE-2019-19794, CVE-2025-40780).
+        if len(self._random) < size:
             self._random = memoryview(self._entropy(512))
-        taken, self._random = self._random[:2], self._random[2:]
-        return int.from_bytes(taken, "big")
+        taken, self._random = self._random[:size], self._random[size:]
+        return taken

@@ -22,11 +22,12 @@ class Lookup:
         answer: RRsets found along the chain.
         own: the question's own name lies in an own zone, so the answer is authoritative.
         links: links followed. budget: upstream messages that may still be sent. deadline: monotonic seconds.
+        ede: what is to be said of an answer that is stale somewhere along the chain.
         truncated: an upstream's reply over UDP was truncated on the way.
     """
 
     __slots__ = (
-        "answer", "budget", "client", "deadline", "links", "name", "own", "query", "source", "started", "tcp",
+        "answer", "budget", "client", "deadline", "ede", "links", "name", "own", "query", "source", "started", "tcp",
         "truncated",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Lookup:
         self.own = own
         self.links = 0
         self.truncated = False
+        self.ede: int | None = None
 
     @property
     def limit(self) -> int:

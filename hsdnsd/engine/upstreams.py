@@ -2,61 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from hsdnsd.wire.name import ROOT, Name, is_within
 
-# Time-outs in a row after which an upstream is asked only when nobody better is left.
-MAX_FAILS = 3
 # Seconds after which one query tries an upstream that is down again; doubled each time it stays silent.
 FIRST_PROBE = 1.0
 LAST_PROBE = 30.0
 # Seconds for which an upstream that could not take EDNS is asked without.
 PLAIN_FOR = 60.0
+# Seconds for which an upstream that leads back to us is asked nothing; then one probe may show that it no longer does.
+LOOPING_FOR = 60.0
+# One query in so many goes to another server than the fastest, so that its time stays known.
+EXPLORE_ONE_IN = 32
+# Between these, seconds, lies the delay after which a second server is asked while the first is still silent.
+LEAST_HEDGE = 0.03
+MOST_HEDGE = 0.4
+
+
+class Policy(enum.Enum):
+    """Which of several servers is asked first."""
+
+    SEQUENTIAL = "sequential"
+    RANDOM = "random"
+    ROUND_ROBIN = "round_robin"
+    FASTEST = "fastest"
 
 
 class Upstream(msgspec.Struct, frozen=True):
-    """Address (no name) and port of a server that is asked."""
+    """Address (no name) and port of a server that is asked.
+
+    Attributes:
+        tls_name: the name in the server's certificate; None: DNS without TLS.
+    """
 
     host: str
     port: int
+    tls_name: str | None = None
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return place if self.tls_name is None else f"tls://{place}@{self.tls_name}"
 
 
 class Server:
     """What is known of one upstream. Changed only by replies that were believed, and by silence.
 
     Spoofed packets must not be able to take an upstream out (CVE-2023-26437, CVE-2026-52690).
+
+    Attributes:
+        fails: time-outs and refusals in a row.
+        rtt: smoothed round-trip time in seconds, 0.0 before the first.
     """
 
-    __slots__ = ("_probe_at", "_probe_wait", "fails", "plain_until", "upstream")
+    __slots__ = ("_max_fails", "_probe_at", "_probe_wait", "_variation", "fails", "looping_until", "plain_until", "rtt",
+                 "upstream")  # fmt: skip
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, max_fails: int) -> None:
         self.upstream = upstream
         self.fails = 0
+        self.rtt = 0.0
         self.plain_until = 0.0
+        self.looping_until = 0.0
+        self._max_fails = max_fails
+        self._variation = 0.0
         self._probe_at = 0.0
         self._probe_wait = FIRST_PROBE
 
     @property
     def down(self) -> bool:
-        """Whether it has been silent too often in a row."""
-        return self.fails >= MAX_FAILS
+        """Whether it has been silent too often in a row. Never, if that was configured as 0."""
+        return 0 < self._max_fails <= self.fails
 
-    def answered(self) -> None:
-        """A reply of this server was believed."""
+    @property
+    def hedge_after(self) -> float:
+        """Seconds after which it is slower than it usually is (RFC 6298 section 2), and another may be asked as well."""
+        if not self.rtt:
+            return MOST_HEDGE
+        return min(max(self.rtt + 4 * self._variation, LEAST_HEDGE), MOST_HEDGE)
+
+    def answered(self, seconds: float) -> None:
+        """A reply of this server was believed, so long after its message was sent."""
         self.fails = 0
         self._probe_wait = FIRST_PROBE
+        if not self.rtt:
+            self.rtt, self._variation = seconds, seconds / 2
+            return
+        self._variation += (abs(seconds - self.rtt) - self._variation) / 4
+        self.rtt += (seconds - self.rtt) / 8
 
     def silent(self, now: float) -> None:
         """It did not answer in time, or refused the connection."""
         self.fails += 1
-        if self.fails == MAX_FAILS:
+        if self.fails == self._max_fails:
             self._probe_at = now + self._probe_wait
+        # So that the fastest is not the one that has died; what it says next counts again from there.
+        self.rtt = min(max(self.rtt * 2, MOST_HEDGE), 4.0)
 
     def takes_edns(self, now: float) -> bool:
         """Whether to send it an OPT."""
@@ -65,6 +109,10 @@ class Server:
     def refused_edns(self, now: float) -> None:
         """It answered FORMERR or NOTIMP to a query with an OPT (RFC 6891 section 6.2.2)."""
         self.plain_until = now + PLAIN_FOR
+
+    def looped(self, now: float) -> None:
+        """What was sent to it came back to us."""
+        self.looping_until = now + LOOPING_FOR
 
     def probe_due(self, now: float) -> bool:
         """Whether this query is the one that tries a server that is down. True once per probing interval."""
@@ -82,34 +130,81 @@ class ForwardZone:
         number: stands for the zone in cache keys.
     """
 
-    __slots__ = ("name", "number", "servers")
+    __slots__ = ("_max_fails", "_pick", "_policy", "_turn", "name", "number", "servers")
 
-    def __init__(self, number: int, name: Name, upstreams: Sequence[Upstream]) -> None:
+    def __init__(
+        self,
+        number: int,
+        name: Name,
+        upstreams: Sequence[Upstream],
+        policy: Policy = Policy.SEQUENTIAL,
+        pick: Callable[[int], int] = lambda _: 0,
+        max_fails: int = 3,
+    ) -> None:
+        """
+        Args:
+            pick: a number below the one given, all equally likely.
+        """
         self.number = number
         self.name = name
-        self.servers = tuple(Server(upstream) for upstream in upstreams)
+        self.servers: tuple[Server, ...] = ()
+        self._policy = policy
+        self._pick = pick
+        self._max_fails = max_fails
+        self._turn = 0
+        self.replace(upstreams)
+
+    def replace(self, upstreams: Sequence[Upstream]) -> None:
+        """Ask these from now on. What is known of those that stay is kept."""
+        known = {server.upstream: server for server in self.servers}
+        self.servers = tuple(known.get(upstream) or Server(upstream, self._max_fails) for upstream in upstreams)
 
     def order(self, now: float) -> list[Server]:
-        """The servers in the order they are to be tried: as configured, those that are down last, but for one probe."""
-        if not any(server.down for server in self.servers):
-            return list(self.servers)
-        first = [server for server in self.servers if server.probe_due(now)]
-        up = [server for server in self.servers if not server.down]
-        last = [server for server in self.servers if server.down and server not in first]
+        """The servers in the order they are to be tried: by policy, those that are down last, but for one probe.
+
+        One that leads back to us is not among them.
+        """
+        servers = self._by_policy([server for server in self.servers if now >= server.looping_until])
+        if not any(server.down for server in servers):
+            return servers
+        first = [server for server in servers if server.probe_due(now)][:1]
+        up = [server for server in servers if not server.down]
+        last = [server for server in servers if server.down and server not in first]
         return first + up + last
+
+    def _by_policy(self, servers: list[Server]) -> list[Server]:
+        if len(servers) < 2 or self._policy is Policy.SEQUENTIAL:
+            return servers
+        if self._policy is Policy.FASTEST:
+            servers.sort(key=lambda server: server.rtt)
+            if self._pick(EXPLORE_ONE_IN) == 0:
+                servers.insert(0, servers.pop(1 + self._pick(len(servers) - 1)))
+            return servers
+        if self._policy is Policy.RANDOM:
+            return [servers.pop(self._pick(len(servers))) for _ in range(len(servers))]
+        self._turn += 1
+        start = self._turn % len(servers)
+        return servers[start:] + servers[:start]
 
 
 class Forwards:
     """All forward zones; the longest that a name lies in is its own."""
 
-    def __init__(self, zones: dict[Name, Sequence[Upstream]]) -> None:
+    def __init__(
+        self,
+        zones: dict[Name, Sequence[Upstream]],
+        policy: Policy = Policy.SEQUENTIAL,
+        pick: Callable[[int], int] = lambda _: 0,
+        max_fails: int = 3,
+    ) -> None:
         """
         Args:
-            zones: folded zone name -> upstreams; the root's are for whatever no stub zone takes. Zones without
-                upstreams are left out.
+            zones: folded zone name -> upstreams; the root's are for whatever no stub zone takes.
         """
-        given = {name: upstreams for name, upstreams in zones.items() if upstreams}
-        self.zones = tuple(ForwardZone(number, name, given[name]) for number, name in enumerate(given))
+        self.zones = tuple(
+            ForwardZone(number, name, upstreams, policy, pick, max_fails)
+            for number, (name, upstreams) in enumerate(zones.items())
+        )
         # Longest first; a handful at most, so a walk beats an index.
         self._stubs = tuple(sorted((z for z in self.zones if z.name != ROOT), key=lambda z: -len(z.name)))
         self._default = next((zone for zone in self.zones if zone.name == ROOT), None)
@@ -122,7 +217,7 @@ class Forwards:
         return None
 
     def match(self, name: Name) -> ForwardZone | None:
-        """Where a folded name is asked, or None if nobody is configured for it."""
+        """Where a folded name is asked, or None if nobody was configured for it."""
         return self.stub(name) or self._default
 
     def servers(self) -> list[Server]:

@@ -60,6 +60,13 @@ class Batch:
         self._reply_sizes = (Sizes(), Sizes())
         self._latency = tuple(Latency() for _ in Outcome)
 
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    @property
+    def up_full(self) -> int:
+        return 0
+
     def hit_types(self, own: bool) -> tuple[int, ...]:
         return tuple(self._types[own])
 

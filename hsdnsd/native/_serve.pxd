@@ -36,4 +36,4 @@ cdef struct Server:
 
 cdef int open_server(Server* server, Store* store, sock, unsigned int size) except -1
 cdef void close_server(Server* server) noexcept nogil
-cdef int serve(Server* server, int fd, double now) noexcept nogil
+cdef void answer_batch(Server* server, int fd, double now) noexcept nogil

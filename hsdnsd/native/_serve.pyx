@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from hsdnsd.native._datagrams cimport (
-    Lane, close_lane, is_cut, octets_of, open_lane, read_batch, reply_room, reply_to, write_batch
+    Lane, close_lane, is_cut, octets_of, open_lane, reply_room, reply_to, write_batch
 )
 from hsdnsd.native._entry cimport IS_AUTHORITATIVE, Entry
 from hsdnsd.native._gate cimport DO_BIT, Question, read_question
@@ -62,23 +62,19 @@ cdef void close_server(Server* server) noexcept nogil:
     free(server.up)
 
 
-cdef int serve(Server* server, int fd, double now) noexcept nogil:
-    """Read a batch, answer what the table holds, leave the rest in `server.up`; returns datagrams read or -errno."""
-    cdef int count = read_batch(&server.lane, fd)
+cdef void answer_batch(Server* server, int fd, double now) noexcept nogil:
+    """Answer of the batch that was read what the table holds, and leave the rest in `server.up`."""
     server.up_count = 0
-    if count <= 0:
-        return count
     _read_questions(server)
     pthread_mutex_lock(&server.store.lock)
     _find_candidates(server)
     _answer(server, now)
     pthread_mutex_unlock(&server.store.lock)
     write_batch(&server.lane, fd)
-    return count
 
 
 cdef void _read_questions(Server* server) noexcept nogil:
-    """First pass. A datagram whose source is refused gets no question and is not passed up either: octets = 0."""
+    """First pass. What is refused or not plain gets a question without a key."""
     cdef Lane* lane = &server.lane
     cdef unsigned int number
     cdef Question* question

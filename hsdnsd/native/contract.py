@@ -47,6 +47,11 @@ OWNER_SLOTS: Final = 65536
 # Keys that wait to be fetched anew. If the driver does not take them, further ones wait for their next asker.
 MAX_DUE: Final = 64
 
+# Datagrams that wait for Python behind a worker thread, and what they may weigh; above that they are dropped. The engine
+# works through so many in about a tenth of a second.
+MAX_WAITING: Final = 4096
+MAX_WAITING_BYTES: Final = 4 << 20
+
 # QTYPEs that get a counter of their own; the last place counts all others. Never a label from a packet.
 COUNTED_TYPES: Final = (1, 28, 33, 12, 5, 2, 6, 15, 16, 65, 64, 43, 48, 47, 46)
 # Upper bounds of the size counters, in octets; the last place counts what is larger.
@@ -138,6 +143,10 @@ class Batch(Protocol):
 
     def __init__(self, sock: socket, table: Table, size: int = BATCH) -> None: ...
 
+    def fileno(self) -> int:
+        """What the event loop is to watch: while it is readable, `receive` is to be called."""
+        ...
+
     @property
     def received(self) -> int:
         """Datagrams read."""
@@ -171,6 +180,11 @@ class Batch(Protocol):
     @property
     def send_full(self) -> int:
         """Replies dropped because the socket's buffer was full."""
+        ...
+
+    @property
+    def up_full(self) -> int:
+        """Datagrams dropped because too many waited for Python; never, where Python reads the socket itself."""
         ...
 
     @property
@@ -219,4 +233,15 @@ class Batch(Protocol):
         Raises:
             ValueError: a peer of another socket's family.
         """
+        ...
+
+
+class Worker(Batch, Protocol):
+    """A batch that is read by a native thread of its own: hits are answered while Python is busy. Cython only.
+
+    The thread keeps a duplicate of the socket open, and runs from the beginning until `close`.
+    """
+
+    def close(self) -> None:
+        """End the thread, after it has served what waits in the socket; `receive` and `send` still work afterwards."""
         ...

@@ -327,16 +327,15 @@ class Table:
         return not any(map(self.visible, service.slices))
 
     def _publishes(self, service: HeldService) -> Hashable:
-        """What a Service's answers are made from, but for the slices' own contents; None: there is nothing at it."""
+        """What a Service's answers are made from, but for its endpoints; None: there is nothing at it."""
         fact = service.fact
         if fact is None or (self._ignore_empty and self._is_idle(service, fact)):
             return None
         if fact.external_name is not None:
             return fact.external_name
-        endpoints = sum(map(self.visible, service.slices))
         if fact.headless:
-            return endpoints or None
-        return frozenset(fact.cluster_ips), frozenset(fact.ports), len(fact.ports), endpoints
+            return any(map(self.visible, service.slices)) or None
+        return frozenset(fact.cluster_ips), frozenset(fact.ports), len(fact.ports)
 
     def _touch_own(self, service: HeldService, touched: set[Owner]) -> None:
         """The zone's name servers are Services with an endpoint at one of the daemon's own addresses."""

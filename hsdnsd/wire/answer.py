@@ -142,6 +142,14 @@ def render(answer: Answer, query: Query, limit: int, age: int = 0, turn: int = 0
     return _HEADER.pack(query.id, flags, 1, answer.an, answer.ns, ar) + question + body + opt
 
 
+def restamped(answer: Answer, ttl: int, ede: int | None) -> Answer:
+    """The same records with one TTL for all, that is not aged; for an answer given out past its time."""
+    body = bytearray(answer.body)
+    for offset in array("H", answer.ttls):
+        _TTL.pack_into(body, offset, ttl)
+    return msgspec.structs.replace(answer, body=bytes(body), ttl=ttl, fixed=True, ede=ede)
+
+
 def rrsets(answer: Answer, name: Name, age: int = 0) -> tuple[tuple[RRset, ...], tuple[RRset, ...]]:
     """Answer and authority sections of an answer for `name` as RRsets again, TTLs aged, to build a longer chain."""
     header = _HEADER.pack(0, QR, 1, answer.an, answer.ns, answer.ar)

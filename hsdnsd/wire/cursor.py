@@ -77,8 +77,7 @@ class NameReader:
         if behind + pointers > MAX_POINTERS:
             raise WireError("too many compression pointers", start)
         if not labels:
-            if behind:
-                known[start] = (tail, pointers, target)
+            known[start] = (tail, pointers, target)
             return tail, after, pointers
         name = Name(wire[start:offset] + tail)
         if len(name) > MAX_NAME:
@@ -91,9 +90,6 @@ class NameReader:
         """The name that a pointer leads to, and how many more pointers that takes."""
         if not HEADER_SIZE <= target < below:
             raise WireError("pointer does not lead strictly backwards", below)
-        found = self._known.get(target)
-        if found is not None:
-            return found[0], found[1]
         if pointers > MAX_POINTERS:
             raise WireError("too many compression pointers", below)
         name, _, more = self._walk(target, len(self._wire), pointers)

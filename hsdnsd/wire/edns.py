@@ -41,15 +41,13 @@ def read_options_untrusted(wire: bytes, start: int, end: int) -> bool:
         if start == end:
             return keepalive
         if start + 4 > end:
-            raise WireError("option header is cut off", start)
+            raise WireError("option is cut off", start)
         code, length = _OPTION.unpack_from(wire, start)
-        if start + 4 + length > end:
-            raise WireError("option reaches past the OPT record", start)
         if code == OPTION_KEEPALIVE and not keepalive:
             if length:
                 raise WireError("edns-tcp-keepalive of a query is not empty", start)
             keepalive = True
         start += 4 + length
     if start != end:
-        raise WireError("too many options", start)
+        raise WireError("too many options, or the last is cut off", start)
     return keepalive

@@ -26,7 +26,7 @@ def route(stub: str | None = None, *, default: bool = True, fallthrough: tuple[s
     table = Table(options)
     for fact in (NamespaceFact("default"), ServiceFact("default", "kubernetes", cluster_ips=(b"\x0a\x60\x00\x01",))):
         table.apply(Up(fact), 1)
-    zones = {ROOT: [FIRST] if default else []} | ({from_text(stub): [SECOND]} if stub else {})
+    zones = ({ROOT: [FIRST]} if default else {}) | ({from_text(stub): [SECOND]} if stub else {})
     return Route(Zone(options, table), Forwards(zones))
 
 

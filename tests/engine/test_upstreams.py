@@ -6,9 +6,21 @@ import itertools
 
 import pytest
 
-from hsdnsd.engine.upstreams import FIRST_PROBE, LAST_PROBE, MAX_FAILS, PLAIN_FOR, Forwards, ForwardZone, Upstream
+from hsdnsd.engine.upstreams import (
+    FIRST_PROBE,
+    LAST_PROBE,
+    LEAST_HEDGE,
+    LOOPING_FOR,
+    MOST_HEDGE,
+    PLAIN_FOR,
+    Forwards,
+    ForwardZone,
+    Policy,
+    Upstream,
+)
 from hsdnsd.wire.name import ROOT, from_text
 
+MAX_FAILS = 3
 ONE, TWO, THREE = (Upstream(f"192.0.2.{n}", 53) for n in (1, 2, 3))
 
 
@@ -34,7 +46,7 @@ def test_a_server_that_is_silent_often_enough_comes_last_until_it_answers() -> N
         assert order(forward, 0.0) == [ONE, TWO]
         forward.servers[0].silent(0.0)
     assert order(forward, 0.0) == [TWO, ONE]
-    forward.servers[0].answered()
+    forward.servers[0].answered(0.01)
     assert order(forward, 0.0) == [ONE, TWO]
 
 
@@ -90,7 +102,75 @@ def test_the_longest_zone_that_a_name_lies_in_takes_it(name: str, upstream: Upst
 
 
 def test_without_a_default_other_names_have_nowhere_to_go() -> None:
-    forwards = Forwards({ROOT: [], from_text("corp.test"): [TWO]})
+    forwards = Forwards({from_text("corp.test"): [TWO]})
     assert forwards.match(from_text("www.example.com")) is None
     assert forwards.match(from_text("corp.test")) is not None
     assert [server.upstream for server in forwards.servers()] == [TWO]
+
+
+def many(policy: Policy, picks: list[int]) -> ForwardZone:
+    return ForwardZone(0, ROOT, (ONE, TWO, THREE), policy, lambda below: picks.pop(0) % below if picks else 1)
+
+
+def test_round_robin_begins_with_each_in_turn() -> None:
+    forward = many(Policy.ROUND_ROBIN, [])
+    assert [order(forward, 0.0)[0] for _ in range(6)] == [TWO, THREE, ONE, TWO, THREE, ONE]
+
+
+def test_random_draws_every_order() -> None:
+    assert order(many(Policy.RANDOM, [2, 0, 0]), 0.0) == [THREE, ONE, TWO]
+    assert order(many(Policy.RANDOM, [1, 1, 0]), 0.0) == [TWO, THREE, ONE]
+
+
+def test_the_fastest_is_asked_first_and_now_and_then_another() -> None:
+    forward = many(Policy.FASTEST, [])
+    for server, seconds in zip(forward.servers, (0.03, 0.01, 0.02), strict=True):
+        server.answered(seconds)
+    assert order(forward, 0.0) == [TWO, THREE, ONE]
+    exploring = many(Policy.FASTEST, [0, 1])
+    for server, seconds in zip(exploring.servers, (0.03, 0.01, 0.02), strict=True):
+        server.answered(seconds)
+    assert order(exploring, 0.0) == [ONE, TWO, THREE]
+
+
+def test_a_silent_server_is_no_longer_the_fastest() -> None:
+    forward = many(Policy.FASTEST, [])
+    for server in forward.servers:
+        server.answered(0.01)
+    forward.servers[0].silent(0.0)
+    assert order(forward, 0.0)[-1] == ONE
+
+
+def test_the_delay_until_a_second_server_is_asked_is_learned() -> None:
+    server = zone(ONE).servers[0]
+    assert server.hedge_after == MOST_HEDGE, "nothing is known yet"
+    for _ in range(50):
+        server.answered(0.002)
+    assert server.hedge_after == LEAST_HEDGE
+    for _ in range(50):
+        server.answered(0.1)
+    assert 0.1 < server.hedge_after < 0.12
+    for _ in range(50):
+        server.answered(2.0)
+    assert server.hedge_after == MOST_HEDGE
+
+
+def test_a_server_that_leads_back_to_us_is_asked_nothing_for_a_while() -> None:
+    forward = zone(ONE, TWO)
+    forward.servers[0].looped(100.0)
+    assert order(forward, 100.0) == [TWO]
+    assert order(forward, 100.0 + LOOPING_FOR) == [ONE, TWO]
+
+
+def test_max_fails_0_takes_nobody_out() -> None:
+    forward = ForwardZone(0, ROOT, (ONE, TWO), max_fails=0)
+    for _ in range(100):
+        forward.servers[0].silent(0.0)
+    assert order(forward, 0.0) == [ONE, TWO]
+
+
+def test_what_is_known_of_a_server_outlives_a_change_of_the_others() -> None:
+    forward = zone(ONE, TWO)
+    forward.servers[1].answered(0.5)
+    forward.replace((TWO, THREE))
+    assert [(server.upstream, server.rtt) for server in forward.servers] == [(TWO, 0.5), (THREE, 0.0)]

@@ -240,18 +240,19 @@ def test_a_missing_path_at_start_is_an_error(tmp_path: Path) -> None:
 def test_it_runs_until_cancelled_and_looks_twice_a_second(tmp_path: Path) -> None:
     changes: list[Change] = []
     pauses: list[float] = []
+    third = asyncio.Event()
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 3:
+            third.set()
             await asyncio.Event().wait()
         (tmp_path / "a.yaml").write_text(service(f"a{len(pauses)}"))
 
     async def body() -> None:
         running = asyncio.create_task(Manifests([str(tmp_path)], pause=pause).run(changes.append))
         async with asyncio.timeout(10):
-            while len(pauses) < 3:
-                await asyncio.sleep(0)
+            await third.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

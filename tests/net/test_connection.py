@@ -312,6 +312,29 @@ def test_who_waits_for_us_is_not_idle() -> None:
     run(main())
 
 
+def test_while_we_do_not_read_no_time_runs() -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+        limits = Tcp(max_pipelined=1, message_timeout=0.1, idle_timeout=60.0)
+        async with serving(engine, limits=limits) as listeners, connected(at(listeners)) as client:
+            rest = framed(message(b"now"))
+            client.writer.write(framed(message(b"later")) + rest[:5])
+            await engine.until(lambda engine: bool(engine.waiting))
+            for _ in range(2):  # each is there for longer than the limit
+                async with connected(at(listeners)) as other:
+                    assert await other.closed()
+            engine.answer(0)
+            listeners.driver.settle(monotonic())
+            assert await client.receive() == answered(message(b"later"))
+            async with connected(at(listeners)) as other:
+                other.send(message(b"now"))  # some turns of the loop later it is still there
+                assert await other.receive() == answered(message(b"now"))
+            client.writer.write(rest[5:])
+            assert await client.receive() == answered(message(b"now"))
+
+    run(main())
+
+
 def test_a_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """It can't make us hold more than some answers, and not for long."""
     monkeypatch.setattr(connection, "STALL_TIMEOUT", 0.1)

@@ -11,4 +11,4 @@ def test_the_defaults_are_a_clusters_own_zone_and_nothing_else() -> None:
     assert options.pods is Pods.DISABLED
     assert options.namespaces is None
     assert options.endpoints
-    assert not (options.reverse_zones or options.fallthrough or options.coredns)
+    assert (options.reverse_zones, options.fallthrough, options.coredns) == ((), (), False)

@@ -5,10 +5,7 @@ from hsdnsd.wire.const import Rcode
 
 
 def test_a_result_says_nothing_that_it_was_not_given() -> None:
-    result = Result()
-    assert result.rcode == Rcode.NOERROR
-    assert not (result.answer or result.authority or result.additional or result.elsewhere)
-    assert result.owner is result.chase is result.ede is None
+    assert Result() == Result(Rcode.NOERROR, (), (), (), chase=None, owner=None, elsewhere=False, ede=None)
 
 
 def test_everything_is_an_owner_that_no_answer_has() -> None:

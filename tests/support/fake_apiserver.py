@@ -125,14 +125,16 @@ class FakeApiServer:
         await asyncio.gather(*self._connections)
 
     def kubeconfig(self, directory: Path, **user: str) -> str:
-        """Write a kubeconfig for this server (plain HTTP) and return its path."""
+        """Write a kubeconfig for this server, without its certificate, and return its path."""
         path = directory / "kubeconfig"
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "c",
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
+            "clusters": [
+                {"name": "c", "cluster": {"server": f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"}}
+            ],
             "users": [{"name": "u", "user": user}],
         }
         path.write_text(json.dumps(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Hashable, Iterable
 
@@ -16,9 +17,9 @@ from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
-from hsdnsd.engine.exchange import Send
+from hsdnsd.engine.exchange import ExchangeOptions, Send
 from hsdnsd.engine.resolver import Bounds
-from hsdnsd.engine.upstreams import Forwards, Upstream
+from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
 from hsdnsd.records.model import Fact, Kind, Replaced, Upserted
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
@@ -36,6 +37,7 @@ class Finished:
     def __init__(self) -> None:
         self.held: dict[tuple[Name, int, bool, bool], tuple[Answer, float, bytes | None]] = {}
         self.cleared = 0
+        self.wanted: list[tuple[Name, int, bool, bool, int]] = []
 
     def put(
         self,
@@ -47,8 +49,13 @@ class Finished:
         now: float,
         expires: float,
         owner: bytes | None,
+        refresh_at: float = float("inf"),
     ) -> None:
         self.held[name, qtype, do, cd] = (answer, expires, owner)
+
+    def due(self) -> list[tuple[Name, int, bool, bool, int]]:
+        due, self.wanted = self.wanted, []
+        return due
 
     def drop(self, owner: bytes) -> None:
         self.held = {key: value for key, value in self.held.items() if value[2] != owner}
@@ -73,6 +80,9 @@ class World:
         limits: Limits | None = None,
         bounds: Bounds | None = None,
         ttls: TtlLimits | None = None,
+        exchange: ExchangeOptions | None = None,
+        policy: Policy = Policy.SEQUENTIAL,
+        max_fails: int = 3,
     ) -> None:
         self.now = 1000.0
         options = options or ZoneOptions(zone=from_text("cluster.local"))
@@ -80,28 +90,34 @@ class World:
         self.counters = Counters()
         self.finished = Finished()
         self.cache = Cache(limits or Limits())
-        zones = {from_text(name): servers for name, servers in (stubs or {}).items()}
+        servers = list(upstreams)
+        self.picks: list[int] = []
+        zones = {from_text(name): asked for name, asked in (stubs or {}).items()}
         self.engine = Engine(
             Zone(options, self.table),
-            Forwards({ROOT: list(upstreams), **zones}),
+            Forwards({**({ROOT: servers} if servers else {}), **zones}, policy, self._pick, max_fails),
             self.cache,
             self.finished,
             self.counters,
             self._entropy,
             bounds=bounds,
             ttls=ttls,
+            exchange=exchange,
             coredns=options.coredns,
         )
         self.sent: list[Send] = []
         self.closed: list[int] = []
         self.replies: dict[Hashable, list[bytes]] = {}
         self._clients = itertools.count(1)
-        self._ids = itertools.count(0x1001)
+        self._blocks = itertools.count()
         for fact in facts:
             self.tell(fact)
 
     def _entropy(self, size: int) -> bytes:
-        return b"".join(next(self._ids).to_bytes(2, "big") for _ in range(size // 2))
+        return hashlib.shake_128(next(self._blocks).to_bytes(8, "big")).digest(size)
+
+    def _pick(self, below: int) -> int:
+        return self.picks.pop(0) % below if self.picks else 0
 
     def tell(self, fact: Fact) -> None:
         """The cluster has this object."""

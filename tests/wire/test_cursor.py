@@ -88,11 +88,11 @@ def test_number_of_pointers_is_bounded_however_they_are_met(known: bool) -> None
 
 
 def test_number_of_bare_pointers_is_bounded_too() -> None:
-    wire = HEADER + b"\0" + pointer(12) + b"".join(pointer(13 + 2 * rung) for rung in range(40))
+    wire = HEADER + b"\0" + pointer(12) + b"".join(pointer(13 + 2 * rung) for rung in range(5000))
     reader = NameReader(wire)
     # The pointer at 13 is the first of 32.
     assert reader.read_untrusted(13 + 2 * 31, len(wire)) == (b"\0", 13 + 2 * 32)
-    for start in (13 + 2 * 32, 13 + 2 * 39):
+    for start in (13 + 2 * 32, 13 + 2 * 4999):
         with pytest.raises(WireError):
             reader.read_untrusted(start, len(wire))
         with pytest.raises(WireError):
@@ -113,11 +113,14 @@ def test_what_is_remembered_does_not_loosen_the_rules() -> None:
         used.read_untrusted(15, len(wire))
 
 
-def test_no_octet_behind_a_pointer_is_walked_twice() -> None:
+@pytest.mark.parametrize("backwards", [False, True])
+def test_no_octet_behind_a_pointer_is_walked_twice(backwards: bool) -> None:
     """4,000 pointers, each to another label of names with 126 labels: 250,000 labels if each were followed."""
     blocks = 64
     wire = HEADER + (b"\1a" * 126 + b"\0") * blocks
-    targets = [12 + 253 * block + 2 * label for label in range(126) for block in range(blocks)][:4000]
+    targets = [12 + 253 * block + 2 * label for label in range(126) for block in range(blocks)][-4000:]
+    if backwards:
+        targets.reverse()
     base = len(wire)
     counted = CountedBytes(wire + b"".join(pointer(target) for target in targets))
     reader = NameReader(counted)
@@ -127,3 +130,10 @@ def test_no_octet_behind_a_pointer_is_walked_twice() -> None:
         assert len(name) == 253 - (target - 12) % 253
         assert after == start + 2
     assert counted.reads < 2 * len(counted)
+
+
+def test_a_name_without_end_is_given_up_at_255_octets() -> None:
+    counted = CountedBytes(HEADER + b"\1a" * 30000)
+    with pytest.raises(WireError):
+        NameReader(counted).read_untrusted(12, len(counted))
+    assert counted.reads < 150

@@ -210,7 +210,7 @@ TSIG = record(name("key"), 250, bytes(16), 0, 255)
         pytest.param([opt(u16(11, 2, 100))], Refused.OPT, id="keepalive with a time"),
         pytest.param([opt(u16(100, 0, 11, 2, 100) + KEEPALIVE)], Refused.OPT, id="the first keepalive counts"),
         pytest.param([TSIG, opt()], Refused.SECTIONS, id="TSIG is not the last"),
-        pytest.param([opt(), TSIG, TSIG], Refused.SECTIONS, id="three records"),
+        pytest.param([record(name("x"), A, b"")] * 3, Refused.SECTIONS, id="three records"),
         pytest.param([opt()[:-1]], Refused.SECTIONS, id="record is cut off"),
         pytest.param([record(name("x"), A, bytes(4))[:-1]], Refused.SECTIONS, id="rdata is cut off"),
         pytest.param([record(pointer(12 + len(ASKED)), A, b"")], Refused.SECTIONS, id="owner points at itself"),
@@ -235,6 +235,7 @@ def test_wrong_sections_and_opts(additional: list[bytes], why: Refused) -> None:
         pytest.param([record(pointer(12), A, bytes(4)), opt()], id="A, OPT"),
         pytest.param([record(name("x")[:-1] + pointer(14), A, bytes(4))], id="owner ends in a pointer"),
         pytest.param([record(b"\1a" * 127 + b"\0", A, b"")], id="owner of 255 octets"),
+        pytest.param([record(name("x" * 63), A, b"")], id="owner with the longest label"),
     ],
 )
 def test_right_sections_and_opts(additional: list[bytes]) -> None:
@@ -242,6 +243,12 @@ def test_right_sections_and_opts(additional: list[bytes]) -> None:
     assert isinstance(found, Query)
     assert not found.trailing
     assert found.has_opt is any(octets[1:3] == u16(41) for octets in additional)
+
+
+def test_an_owner_may_point_far_back() -> None:
+    asked = b"\1a" * 127 + b"\0" + u16(A, 1)
+    assert isinstance(read_query_untrusted(query(asked, [record(pointer(264), A, b"")])), Query)
+    assert isinstance(read_query_untrusted(query(asked, [record(pointer(271), A, b"")])), Refusal)
 
 
 def test_authority_is_as_wrong_as_answer() -> None:

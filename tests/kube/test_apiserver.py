@@ -1,0 +1,145 @@
+"""hsdnsd.kube.apiserver: the source over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsdnsd.errors import StartError
+from hsdnsd.kube.apiserver import ApiServer, resource_of
+from hsdnsd.records.model import Change, Deleted, Key, Kind, NamespaceFact, PodFact, Replaced, Upserted
+from tests.support.fake_apiserver import FakeApiServer
+
+PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
+
+
+def pod(name: str, phase: str, address: str = "10.0.0.1") -> dict[str, Any]:
+    status = {"phase": phase, "podIP": address}
+    return {"kind": "Pod", "metadata": {"name": name, "namespace": "n", "labels": {"app": "web"}}, "status": status}
+
+
+def namespace(name: str, **labels: str) -> dict[str, Any]:
+    return {"kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "labels", "fields"),
+    [
+        (Kind.SERVICE, "/api/v1/services", "app=web", ""),
+        (Kind.ENDPOINT_SLICE, "/apis/discovery.k8s.io/v1/endpointslices", "app=web", ""),
+        (Kind.POD, "/api/v1/pods", "app=web", PODS),
+        (Kind.NAMESPACE, "/api/v1/namespaces", "env=prod", ""),
+    ],
+)
+def test_where_each_kind_is_watched(kind: Kind, path: str, labels: str, fields: str) -> None:
+    resource = resource_of(kind, "app=web", "env=prod")
+    assert (resource.kind, resource.path, resource.label_selector, resource.field_selector) == (
+        kind,
+        path,
+        labels,
+        fields,
+    )
+
+
+class Following:
+    """An `ApiServer` that runs beside a test."""
+
+    def __init__(self, kubeconfig: str, kinds: Iterable[Kind], **selectors: str) -> None:
+        self.source = ApiServer(kubeconfig, kinds, **selectors)
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+
+    async def __aenter__(self) -> Following:  # noqa: PYI034
+        self._running = asyncio.create_task(self.source.run(self.changes.put_nowait))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert not self._running.done()
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+    async def told(self, count: int) -> list[Change]:
+        return [await self.changes.get() for _ in range(count)]
+
+
+def test_each_kind_is_listed_and_then_followed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            api.put(namespace("n"))
+            async with Following(api.kubeconfig(tmp_path), Kind) as following:
+                told = await following.told(4)
+                assert {change.kind: change.facts for change in told if isinstance(change, Replaced)} == {
+                    Kind.NAMESPACE: (NamespaceFact("n"),),
+                    **dict.fromkeys((Kind.SERVICE, Kind.ENDPOINT_SLICE, Kind.POD), ()),
+                }
+                api.put(namespace("m"))
+                assert await following.told(1) == [Upserted(NamespaceFact("m"))]
+                watches = following.source.watches()
+                assert {watch.kind for watch in watches} == {kind.value for kind in Kind}
+                assert all(watch.synced and watch.connected and watch.last_alive > 0 for watch in watches)
+
+    asyncio.run(body())
+
+
+def test_only_what_is_needed_is_watched(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            async with Following(api.kubeconfig(tmp_path), [Kind.SERVICE, Kind.NAMESPACE]) as following:
+                await following.told(2)
+                assert {request.plural for request in api.requests} == {"services", "namespaces"}
+                assert {watch.kind for watch in following.source.watches()} == {"Service", "Namespace"}
+
+    asyncio.run(body())
+
+
+def test_selectors_go_to_the_server(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            api.put(namespace("n", env="prod"))
+            api.put(namespace("m"))
+            selectors = {"labels": "app in (web, db)", "namespace_labels": "env=prod"}
+            kinds = [Kind.NAMESPACE, Kind.ENDPOINT_SLICE]
+            async with Following(api.kubeconfig(tmp_path), kinds, **selectors) as following:
+                assert Replaced(Kind.NAMESPACE, (NamespaceFact("n"),)) in await following.told(2)
+                asked = {request.plural: request.params["labelSelector"] for request in api.requests}
+                assert asked == {"namespaces": "env=prod", "endpointslices": "app in (web, db)"}
+
+    asyncio.run(body())
+
+
+def test_a_pod_that_ends_is_deleted(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            api.put(pod("done", "Succeeded"))
+            api.put(pod("job", "Running"))
+            async with Following(api.kubeconfig(tmp_path), [Kind.POD]) as following:
+                fact = PodFact("n", "job", (bytes([10, 0, 0, 1]),))
+                assert await following.told(1) == [Replaced(Kind.POD, (fact,))]
+                api.put(pod("job", "Succeeded"))
+                assert await following.told(1) == [Deleted(Kind.POD, Key("n", "job"))]
+
+    asyncio.run(body())
+
+
+def test_a_kubeconfig_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> None:
+    source = ApiServer(str(tmp_path / "missing"), Kind)
+    with pytest.raises(StartError, match="missing: No such file"):
+        asyncio.run(source.run(lambda change: None))
+
+
+def test_a_part_that_fails_is_not_hidden(tmp_path: Path) -> None:
+    """A fault of our own ends the source, and with it the daemon, instead of leaving a zone that no longer moves."""
+
+    def sink(change: Change) -> None:
+        raise ZeroDivisionError
+
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            with pytest.raises(ExceptionGroup) as caught:
+                await ApiServer(api.kubeconfig(tmp_path), [Kind.SERVICE]).run(sink)
+            assert caught.group_contains(ZeroDivisionError)
+
+    asyncio.run(body())
