@@ -30,6 +30,8 @@ examples:
       serve the cluster that kubectl talks to
   hsdnsd check-config --config hsdnsd.toml
       print the whole configuration, or everything that is wrong with it
+  hsdnsd cache flush example.com
+      let the running daemon forget what it knows of a zone; also: hsdnsd cache dump
   hsdnsd version
 
 `hsdnsd serve --help` has all options. Exit codes: 0 fine, 1 failed while starting or running, 2 wrong usage or
@@ -65,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "version":
             return _version()
+        if options.command == "cache":
+            return _cache(options)
         config = _configuration(options)
         if options.command == "check-config":
             return _check_config(config)
@@ -88,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in (("serve", serve), ("check-config", check)):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_OPTIONS)
         _add_options(command)
+    _add_cache(commands.add_parser("cache", help="look into, or empty, the cache of a running daemon"))
     commands.add_parser("version", help="print the versions of hsdnsd and of what it runs on")
     return parser
 
@@ -147,6 +152,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     rest.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error (info)")
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--daemon", metavar="ADDR:PORT", help="which one, by its first listening address (needed if several run here)"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, title="commands", metavar="COMMAND")
+    flush = verbs.add_parser("flush", help="forget what upstreams have said of a name and all below it, or of all")
+    flush.add_argument("name", metavar="NAME|ZONE|all", help="a name, a zone, or the word `all`")
+    verbs.add_parser("dump", help="print a line for each entry: name, type, flags, kind, rcode, records, seconds left")
+
+
 def _configuration(options: argparse.Namespace) -> Config:
     from hsdnsd.config import load
     from hsdnsd.kube.selector import parse_selector
@@ -182,6 +197,15 @@ def _check_config(config: Config) -> int:
     from hsdnsd.schema_text import to_toml
 
     sys.stdout.write(to_toml(config))
+    return OK
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from hsdnsd.admin.control_client import command
+
+    words = ["flush", options.name] if options.verb == "flush" else ["dump"]
+    for line in command(words, options.daemon):
+        sys.stdout.write(line + "\n")
     return OK
 
 

@@ -195,8 +195,8 @@ class Forward(msgspec.Struct, frozen=True):
     policy: Annotated[
         Literal["sequential", "random", "round_robin", "fastest"],
         Key(
-            "Which of several servers is asked first: in the order of the configuration, by chance, each in turn, or the "
-            "one that answers soonest (one question in 32 goes to another, so that its time stays known).",
+            "Which of several servers is asked first: in the order of the configuration, by chance, each in turn, or "
+            "the one that answers soonest (one question in 32 goes to another, so that its time stays known).",
             why="the order in which resolv.conf names them means something to whoever wrote it",
         ),
     ] = "sequential"

@@ -13,23 +13,25 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import NoReturn
 
 import uvloop
 
 from hsdnsd import native, settings
 from hsdnsd.address import parse_endpoint
+from hsdnsd.admin.control import CommandError, open_control
 from hsdnsd.admin.health import Readiness, health_routes
 from hsdnsd.admin.http import open_http
 from hsdnsd.admin.metrics import metrics_route
 from hsdnsd.admin.sources import Sources
+from hsdnsd.cache import contents
 from hsdnsd.cache.cache import Cache
 from hsdnsd.config import Config
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
-from hsdnsd.errors import HsdnsdError
+from hsdnsd.errors import HsdnsdError, NameTextError
 from hsdnsd.kube.manifests import Manifests
 from hsdnsd.kube.source import Source, WatchState
 from hsdnsd.net.resolvconf import read_resolv_conf
@@ -37,7 +39,7 @@ from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.records.model import Change
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
-from hsdnsd.wire.name import to_text
+from hsdnsd.wire.name import ROOT, Name, from_text, to_text
 
 log = logging.getLogger("hsdnsd")
 
@@ -105,6 +107,8 @@ class _Daemon:
                 open_listeners(config.listen, config.tcp, self._engine, self._finished)
             )
             await self._open_admin(opened, listeners)
+            commands = {"flush": self._flush, "dump": self._dump}
+            await opened.enter_async_context(open_control(str(listeners.endpoints[0]), commands))
             self._readiness.listening = True
             self._tell(listeners)
             async with asyncio.TaskGroup() as running:
@@ -130,6 +134,24 @@ class _Daemon:
             # What is held now is held for long: the collector need not walk it again (and stop the loop for that).
             gc.collect()
             gc.freeze()
+
+    def _flush(self, words: Sequence[str]) -> list[str]:
+        if len(words) != 1:
+            raise CommandError("flush what? A name, a zone, or `all`")
+        try:
+            name = ROOT if words[0] == "all" else Name(from_text(words[0]).lower())
+        except NameTextError as error:
+            raise CommandError(str(error)) from None
+        count = contents.flush(self._cache, name)
+        # The packet path's answers are made again from what is left at the next question.
+        self._finished.clear()
+        log.info("cache: %d answers forgotten: %s", count, to_text(name))
+        return [f"{count} answers forgotten"]
+
+    def _dump(self, words: Sequence[str]) -> Iterator[str]:
+        if words:
+            raise CommandError("dump takes no argument")
+        return contents.dump(self._cache, time.monotonic())
 
     def _watches(self) -> tuple[WatchState, ...]:
         return self._source.watches() if self._source is not None else ()

@@ -71,7 +71,8 @@ def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name,
         problem = "is this daemon's own listening address; name other servers in forward.upstreams"
         path = config.forward.resolv_conf
         raise ConfigError([("forward.resolv_conf", f"nameserver {server} of {path} {problem}") for server in loops])
-    zones[ROOT] = tuple(nameservers)
+    if config.forward.resolv_conf:
+        zones[ROOT] = tuple(nameservers)
     return zones
 
 

@@ -26,8 +26,10 @@ CONTRACT = {
     "zone": "name reverse_zones namespaces labels namespace_labels pods endpoint_pod_names noendpoints fallthrough "
     "ignore_empty_service own_addresses compat ttl service_ttl endpoint_ttl srv_ttl ptr_ttl external_ttl pod_ttl "
     "negative_ttl",
-    "forward": "upstreams resolv_conf stub_zones deadline attempt_timeout max_in_flight max_waiters max_per_client",
-    "cache": "positive_bytes negative_bytes failure_bytes max_ttl max_negative_ttl min_ttl failure_ttl",
+    "forward": "upstreams resolv_conf stub_zones policy transport mix_case max_fails deadline attempt_timeout "
+    "max_in_flight max_waiters max_per_client",
+    "cache": "finished_bytes positive_bytes negative_bytes failure_bytes max_ttl max_negative_ttl min_ttl "
+    "min_negative_ttl max_stale stale_after failure_ttl",
     "tcp": "max_connections max_per_source max_pipelined message_timeout idle_timeout",
     "log": "level",
 }
@@ -59,7 +61,8 @@ def test_every_number_has_a_range_around_its_default_and_a_unit_unless_it_counts
     if field.default is not None:
         assert key.low <= field.default <= key.high
     name = path.rpartition(".")[2]
-    expected = {"ttl": "seconds", "timeout": "seconds", "deadline": "seconds", "drain": "seconds", "bytes": "bytes"}
+    times = ("ttl", "timeout", "deadline", "drain", "stale", "after")
+    expected = dict.fromkeys(times, "seconds") | {"bytes": "bytes"}
     assert key.unit == expected.get(name.rpartition("_")[2], "")
 
 

@@ -79,6 +79,14 @@ class Store:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def items(self) -> list[tuple[Key, Entry]]:
+        """Everything that is held now; asking so is not asking for it."""
+        return list(self._entries.items())
+
+    def keys(self) -> list[Key]:
+        """The keys of everything that is held now."""
+        return list(self._entries)
+
     def get(self, key: Key) -> Entry | None:
         """The entry, fresh or not."""
         entry = self._entries.get(key)

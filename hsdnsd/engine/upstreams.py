@@ -79,7 +79,7 @@ class Server:
 
     @property
     def hedge_after(self) -> float:
-        """Seconds after which it is slower than it usually is (RFC 6298 section 2), and another may be asked as well."""
+        """Seconds after which it is slower than usual (RFC 6298 section 2), so that another is asked as well."""
         if not self.rtt:
             return MOST_HEDGE
         return min(max(self.rtt + 4 * self._variation, LEAST_HEDGE), MOST_HEDGE)

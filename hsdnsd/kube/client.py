@@ -156,7 +156,7 @@ class Client:
 async def open_client(
     kubeconfig: str, *, account: Path = SERVICE_ACCOUNT, read_timeout: float = READ_TIMEOUT
 ) -> Client:
-    """A client as a kubeconfig says; "" means as the pod's service account.
+    """A client as a kubeconfig says; "" means as the pod's service account, whose folder is `account`.
 
     Args:
         read_timeout: seconds of silence after which an answer counts as cut.

@@ -68,7 +68,6 @@ class Reflector:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _chance,
-        list_timeout: float = STREAMED_LIST_TIMEOUT,
     ) -> None:
         """
         Args:
@@ -81,7 +80,6 @@ class Reflector:
         self._pause = pause
         self._clock = clock
         self._chance = chance
-        self._list_timeout = list_timeout
         self._streams_lists = True  # until the server turns out not to
         self._opened: float | None = None  # when the watch's answer began
         self._taken = 0  # objects
@@ -185,7 +183,7 @@ class Reflector:
             self._intake.begin_watch()
         try:
             async with (
-                asyncio.timeout(self._list_timeout if streams_list else None) as limit,
+                asyncio.timeout(STREAMED_LIST_TIMEOUT if streams_list else None) as limit,
                 self._client.get(self._resource.path, self._watch_params()) as response,
             ):
                 if streams_list and response.status in (400, 422):

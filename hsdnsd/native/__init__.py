@@ -6,20 +6,19 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
-from hsdnsd.errors import HsdnsdError
+from hsdnsd.native import contract
+from hsdnsd.native.contract import NativeMissingError
 from hsdnsd.native.peer import source_of
 
 if TYPE_CHECKING:
     from hsdnsd.native._batch_py import Batch
     from hsdnsd.native._table_py import Table
 
-__all__ = ["Batch", "NativeMissingError", "Table", "source_of", "which"]
+    Worker: type[contract.Worker]
+
+__all__ = ["Batch", "NativeMissingError", "Table", "Worker", "source_of", "which"]
 
 _PURE = os.environ.get("HSDNSD_PURE") == "1"
-
-
-class NativeMissingError(HsdnsdError, ImportError):
-    """The compiled part can't be loaded. The slow twin is never taken silently."""
 
 
 def which() -> str:
@@ -40,3 +39,4 @@ def _load(module: str) -> object:
 if not TYPE_CHECKING:
     Batch = _load("batch").Batch
     Table = _load("table").Table
+    Worker = _load("worker").Worker

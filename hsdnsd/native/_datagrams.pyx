@@ -11,6 +11,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from hsdnsd.native._counter cimport count
+
 cdef extern from "<sys/socket.h>" nogil:
     enum:
         AF_INET, AF_INET6, SOL_SOCKET, MSG_DONTWAIT, MSG_TRUNC, SO_TIMESTAMPNS, SCM_TIMESTAMPNS, SO_RXQ_OVFL
@@ -132,21 +134,21 @@ cdef bint is_cut(Lane* lane, unsigned int number) noexcept nogil:
 cdef int read_batch(Lane* lane, int fd) noexcept nogil:
     """Read what is there, up to the size of a batch; returns how many came, or -errno; 0 also if none was there."""
     cdef unsigned int number
-    cdef int count
+    cdef int came
     for number in range(lane.in_count):
         lane.in_heads[number].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
         lane.in_heads[number].msg_hdr.msg_controllen = sizeof(lane.arrived[number].control)
-    count = recvmmsg(fd, lane.in_heads, lane.size, MSG_DONTWAIT, NULL)
-    if count < 0:
+    came = recvmmsg(fd, lane.in_heads, lane.size, MSG_DONTWAIT, NULL)
+    if came < 0:
         lane.in_count = 0
         return -errno
-    lane.in_count = count
-    lane.received += count
+    lane.in_count = came
+    count(&lane.received, came)
     for number in range(lane.in_count):
         _read_control(lane, number)
         lane.arrived[number].is_refused = _is_refused(lane, &lane.arrived[number])
-        lane.refused_source += lane.arrived[number].is_refused
-    return count
+        count(&lane.refused_source, lane.arrived[number].is_refused)
+    return came
 
 
 cdef void _read_control(Lane* lane, unsigned int number) noexcept nogil:
@@ -172,7 +174,7 @@ cdef void _count_drops(Lane* lane, cmsghdr* message) noexcept nogil:
     """The kernel counts a socket's drops in 32 bits, from 0 on and around; ours has 64."""
     cdef uint32_t drops
     memcpy(&drops, CMSG_DATA(message), sizeof(uint32_t))
-    lane.kernel_drops += <uint32_t>(drops - <uint32_t>lane.kernel_drops)
+    count(&lane.kernel_drops, <uint32_t>(drops - <uint32_t>lane.kernel_drops))
 
 
 cdef void _read_own(Arrived* arrived, cmsghdr* message) noexcept nogil:
@@ -317,29 +319,29 @@ cdef void write_batch(Lane* lane, int fd) noexcept nogil:
     while begin < lane.out_count:
         taken = sendmmsg(fd, lane.out_heads + begin, lane.out_count - begin, MSG_DONTWAIT)
         if taken > 0:
-            lane.sent += taken
+            count(&lane.sent, taken)
             begin += taken
         elif errno == EAGAIN or errno == ENOBUFS:
-            lane.send_full += lane.out_count - begin
+            count(&lane.send_full, lane.out_count - begin)
             break
         elif errno != EINTR:
-            lane.send_errors += 1
+            count(&lane.send_errors, 1)
             lane.leaving[begin].received = 0
             begin += 1
     _measure(lane, begin)
     lane.out_count = 0
 
 
-cdef void _measure(Lane* lane, unsigned int count) noexcept nogil:
-    """Count how long the first `count` replies of the batch took, those that have a receive time."""
+cdef void _measure(Lane* lane, unsigned int sent) noexcept nogil:
+    """Count how long the first `sent` replies of the batch took, those that have a receive time."""
     cdef timespec now
     cdef int64_t at, took
     cdef unsigned int number
-    if count == 0:
+    if sent == 0:
         return
     clock_gettime(CLOCK_REALTIME, &now)
     at = <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
-    for number in range(count):
+    for number in range(sent):
         if lane.leaving[number].received != 0:
             # The wall clock may be set back between the two readings.
             took = max(at - lane.leaving[number].received, <int64_t>0)
@@ -349,5 +351,5 @@ cdef void _measure(Lane* lane, unsigned int count) noexcept nogil:
 cdef inline void _count_latency(Latency* latency, int64_t took) noexcept nogil:
     cdef unsigned long long microseconds = <unsigned long long>took // 1000
     cdef int place = 64 - __builtin_clzll(microseconds) if microseconds else 0
-    latency.counts[min(place, <int>LATENCY_PLACES - 1)] += 1
-    latency.nanoseconds += took
+    count(&latency.counts[min(place, <int>LATENCY_PLACES - 1)], 1)
+    count(&latency.nanoseconds, took)

@@ -1,13 +1,13 @@
 """One served UDP socket: its counters, and the way of Python's replies.
 
-Hits and replies have a lane each, so that they may be sent by different threads. Every counter is written by one thread
-alone, and read by another as it stands: a word of 64 bits is never seen half written.
+Hits and replies have a lane each, so that they may be sent by different threads, and every counter has one writer.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, ENOBUFS, ENOMEM
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
+from hsdnsd.native._counter cimport reading
 from hsdnsd.native._datagrams cimport LATENCY_PLACES, Lane, close_lane, open_lane, reply_to_peer, write_batch
 from hsdnsd.native._serve cimport RCODE_PLACES, SIZE_PLACES, TYPE_PLACES, Server, Sizes, close_server, open_server
 from hsdnsd.native._table cimport Table
@@ -38,41 +38,41 @@ cdef class Endpoint:
 
     @property
     def received(self):
-        return self.server.lane.received
+        return reading(&self.server.lane.received)
 
     @property
     def sent(self):
-        return self.server.lane.sent + self.replies.sent
+        return reading(&self.server.lane.sent) + reading(&self.replies.sent)
 
     @property
     def hits(self):
-        return self.server.hits
+        return reading(&self.server.hits)
 
     @property
     def hits_do(self):
-        return self.server.hits_do
+        return reading(&self.server.hits_do)
 
     @property
     def refused_source(self):
-        return self.server.lane.refused_source
+        return reading(&self.server.lane.refused_source)
 
     @property
     def send_errors(self):
-        return self.server.lane.send_errors + self.replies.send_errors
+        return reading(&self.server.lane.send_errors) + reading(&self.replies.send_errors)
 
     @property
     def send_full(self):
-        return self.server.lane.send_full + self.replies.send_full
+        return reading(&self.server.lane.send_full) + reading(&self.replies.send_full)
 
     @property
     def kernel_drops(self):
-        return self.server.lane.kernel_drops
+        return reading(&self.server.lane.kernel_drops)
 
     def hit_types(self, bint own):
-        return tuple(self.server.by_zone[own].types[place] for place in range(TYPE_PLACES))
+        return _readings(self.server.by_zone[own].types, TYPE_PLACES)
 
     def hit_rcodes(self, bint own):
-        return tuple(self.server.by_zone[own].rcodes[place] for place in range(RCODE_PLACES))
+        return _readings(self.server.by_zone[own].rcodes, RCODE_PLACES)
 
     def hit_query_sizes(self, bint own):
         return _snapshot(&self.server.by_zone[own].queries)
@@ -85,8 +85,7 @@ cdef class Endpoint:
         cdef Lane* lane = &self.server.lane
         if number >= contract.Outcome.ENGINE_OWN:
             lane = &self.replies
-        counts = tuple(lane.latency[number].counts[place] for place in range(LATENCY_PLACES))
-        return counts, lane.latency[number].nanoseconds
+        return _readings(lane.latency[number].counts, LATENCY_PLACES), reading(&lane.latency[number].nanoseconds)
 
     def send(self, replies):
         cdef int fd = self.sock.fileno()
@@ -109,4 +108,8 @@ cdef class Endpoint:
 
 
 cdef tuple _snapshot(Sizes* sizes):
-    return tuple(sizes.counts[place] for place in range(SIZE_PLACES)), sizes.octets
+    return _readings(sizes.counts, SIZE_PLACES), reading(&sizes.octets)
+
+
+cdef tuple _readings(const uint64_t* counters, int places):
+    return tuple([reading(&counters[place]) for place in range(places)])

@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from hsdnsd.native._counter cimport count
 from hsdnsd.native._datagrams cimport (
     Lane, close_lane, is_cut, octets_of, open_lane, reply_room, reply_to, write_batch
 )
@@ -120,10 +121,10 @@ cdef void _answer(Server* server, double now) noexcept nogil:
 
 cdef void _count(Server* server, Question* question, Entry* entry, size_t query_size, size_t reply_size) noexcept nogil:
     cdef Hits* hits = &server.by_zone[1 if entry.flags & IS_AUTHORITATIVE else 0]
-    server.hits += 1
-    server.hits_do += question.asked & DO_BIT
-    hits.types[_TYPE_PLACE[question.qtype] if question.qtype < 256 else TYPE_PLACES - 1] += 1
-    hits.rcodes[entry.rcode] += 1
+    count(&server.hits, 1)
+    count(&server.hits_do, question.asked & DO_BIT)
+    count(&hits.types[_TYPE_PLACE[question.qtype] if question.qtype < 256 else TYPE_PLACES - 1], 1)
+    count(&hits.rcodes[entry.rcode], 1)
     _count_size(&hits.queries, query_size)
     _count_size(&hits.replies, reply_size)
 
@@ -132,5 +133,5 @@ cdef inline void _count_size(Sizes* sizes, size_t size) noexcept nogil:
     cdef int place = 0, bound
     for bound in range(SIZE_PLACES - 1):
         place += size > _SIZE_BOUNDS[bound]
-    sizes.counts[place] += 1
-    sizes.octets += size
+    count(&sizes.counts[place], 1)
+    count(&sizes.octets, size)

@@ -270,7 +270,11 @@ cdef void _bound(Queue* queue, size_t limit) except *:
 
 
 cdef class Table:
-    """See `hsdnsd.native.contract.Table`."""
+    """See `hsdnsd.native.contract.Table`.
+
+    The lock is taken without letting go of the GIL: who holds it needs no GIL and is done within microseconds, while
+    the GIL might come back only after another thread's turn of 5 ms.
+    """
 
     def __cinit__(self, positive_bytes=contract.POSITIVE_BYTES, negative_bytes=contract.NEGATIVE_BYTES):
         cdef Store* store = &self.store
@@ -328,39 +332,32 @@ cdef class Table:
         entry = _new_entry(key, key_size, answer, now, expires, refresh_at)
         entry.owner = <uint32_t>(OWNER_SLOTS if owner is None else self._slot(owner))
         entry.hash = siphash(self.store.k0, self.store.k1, key, key_size)
-        with nogil:
-            pthread_mutex_lock(&self.store.lock)
-            entry.stamp = self.store.generations[entry.owner] + self.store.epoch
-            _insert(&self.store, entry, now)
-            pthread_mutex_unlock(&self.store.lock)
+        pthread_mutex_lock(&self.store.lock)
+        entry.stamp = self.store.generations[entry.owner] + self.store.epoch
+        _insert(&self.store, entry, now)
+        pthread_mutex_unlock(&self.store.lock)
 
     def drop(self, bytes owner not None):
         cdef size_t slot = self._slot(owner)
-        with nogil:
-            pthread_mutex_lock(&self.store.lock)
-            self.store.generations[slot] += 1
-            pthread_mutex_unlock(&self.store.lock)
+        pthread_mutex_lock(&self.store.lock)
+        self.store.generations[slot] += 1
+        pthread_mutex_unlock(&self.store.lock)
 
     def clear(self):
-        with nogil:
-            pthread_mutex_lock(&self.store.lock)
-            self.store.epoch += 1
-            pthread_mutex_unlock(&self.store.lock)
+        pthread_mutex_lock(&self.store.lock)
+        self.store.epoch += 1
+        pthread_mutex_unlock(&self.store.lock)
 
     def due(self):
-        cdef Due* waiting
         cdef size_t count, number
-        if self.store.due_count == 0:
-            return []
-        waiting = <Due*>malloc(MAX_DUE * sizeof(Due))
+        cdef Due* waiting = <Due*>malloc(MAX_DUE * sizeof(Due))
         if waiting == NULL:
             raise MemoryError
-        with nogil:
-            pthread_mutex_lock(&self.store.lock)
-            count = self.store.due_count
-            memcpy(waiting, self.store.due, count * sizeof(Due))
-            self.store.due_count = 0
-            pthread_mutex_unlock(&self.store.lock)
+        pthread_mutex_lock(&self.store.lock)
+        count = self.store.due_count
+        memcpy(waiting, self.store.due, count * sizeof(Due))
+        self.store.due_count = 0
+        pthread_mutex_unlock(&self.store.lock)
         try:
             return [_key_parts(&waiting[number]) for number in range(count)]
         finally:
@@ -371,8 +368,7 @@ cdef class Table:
         cdef Question question
         cdef const uint8_t* octets = wire
         cdef size_t size = len(wire)
-        with nogil:
-            size = _answer(&self.store, octets, size, now, &question, out)
+        size = _answer(&self.store, octets, size, now, &question, out)
         return PyBytes_FromStringAndSize(<char*>out, size) if size else None
 
     cdef size_t _slot(self, bytes owner) noexcept:

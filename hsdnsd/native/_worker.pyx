@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close, read, write
 
+from hsdnsd.native._counter cimport count, reading
 from hsdnsd.native._datagrams cimport MAX_PEER, Lane, is_cut, octets_of, read_batch, write_peer
 from hsdnsd.native._endpoint cimport Endpoint, is_of_the_network
 from hsdnsd.native._serve cimport Server, answer_batch
@@ -67,11 +68,12 @@ cdef struct Waiting:
 
 # From the thread to the event loop.
 cdef struct Passage:
-    pthread_mutex_t lock  # over the next four
+    pthread_mutex_t lock  # over the next five
     Waiting* first
     Waiting* last
     size_t count
     size_t bytes
+    int problem  # errno of what ended the thread
     int event  # readable while something waits
     uint64_t full  # datagrams dropped because too many waited
 
@@ -82,7 +84,6 @@ cdef struct Post:
     pthread_t thread
     int fd
     int stop  # eventfd, readable when the thread is to end
-    int problem  # errno of what ended it
     bint is_running
 
 
@@ -107,37 +108,44 @@ cdef void* _run(void* argument) noexcept nogil:
     watched[0].fd = post.fd
     watched[1].fd = post.stop
     watched[0].events = watched[1].events = POLLIN
-    while _serve_what_is_there(post):
+    while _serve_what_is_there(post) >= 0:
         poll(watched, 2, -1)
         if watched[1].revents:
             break
-    while left and post.problem == 0 and _serve_batch(post) > 0:
+    while left and _serve_batch(post) > 0:
         left -= 1
-    if post.problem:
-        _ring(post.passage.event)
     return NULL
 
 
-cdef bint _serve_what_is_there(Post* post) noexcept nogil:
-    """Serve until a batch comes that is not full: nothing waits behind it. False: the socket can't be read any more."""
-    cdef int count = <int>post.server.lane.size
-    while count == <int>post.server.lane.size:
-        count = _serve_batch(post)
-    return post.problem == 0
+cdef int _serve_what_is_there(Post* post) noexcept nogil:
+    """Serve until a batch comes that is not full: nothing waits behind it. Below 0: the socket can't be read any more."""
+    cdef int came = <int>post.server.lane.size
+    while came == <int>post.server.lane.size:
+        came = _serve_batch(post)
+    return came
 
 
 cdef int _serve_batch(Post* post) noexcept nogil:
-    """Serve one batch; returns how many datagrams it had."""
+    """Serve one batch; returns how many datagrams it had, below 0 if the socket can't be read any more."""
     cdef timespec clock
-    cdef int count = read_batch(&post.server.lane, post.fd)
-    if count < 0:
-        if not is_of_the_network(-count):
-            post.problem = -count
-        return 0
+    cdef int came = read_batch(&post.server.lane, post.fd)
+    if came < 0:
+        if is_of_the_network(-came):
+            return 0
+        _fail(&post.passage, -came)
+        return came
     clock_gettime(CLOCK_MONOTONIC, &clock)
     answer_batch(post.server, post.fd, <double>clock.tv_sec + 1e-9 * <double>clock.tv_nsec)
     _pass_up(post)
-    return count
+    return came
+
+
+cdef void _fail(Passage* passage, int problem) noexcept nogil:
+    """Tell the event loop that this is the end."""
+    pthread_mutex_lock(&passage.lock)
+    passage.problem = problem
+    _ring(passage.event)
+    pthread_mutex_unlock(&passage.lock)
 
 
 cdef void _pass_up(Post* post) noexcept nogil:
@@ -148,7 +156,7 @@ cdef void _pass_up(Post* post) noexcept nogil:
         waiting = _copy(&post.server.lane, post.server.up[number])
         if waiting == NULL or not _enqueue(&post.passage, waiting):
             free(waiting)
-            post.passage.full += 1
+            count(&post.passage.full, 1)
 
 
 cdef Waiting* _copy(Lane* lane, unsigned int number) noexcept nogil:
@@ -196,12 +204,16 @@ cdef bint _enqueue(Passage* passage, Waiting* waiting) noexcept nogil:
 
 # The event loop's side.
 
-cdef Waiting* _take(Passage* passage, size_t most) noexcept nogil:
-    """The oldest datagrams that wait, not more than `most`; what is left keeps the eventfd readable."""
-    cdef Waiting* first
+cdef int _take(Passage* passage, size_t most, Waiting** taken) noexcept nogil:
+    """The oldest datagrams that wait, not more than `most`; what is left keeps the eventfd readable.
+
+    Returns the errno of what ended the thread, or 0.
+    """
     cdef Waiting* last = NULL
+    cdef int problem
     pthread_mutex_lock(&passage.lock)
-    first = passage.first
+    problem = passage.problem
+    taken[0] = passage.first
     while passage.first != NULL and most:
         last = passage.first
         passage.first = last.next
@@ -210,10 +222,12 @@ cdef Waiting* _take(Passage* passage, size_t most) noexcept nogil:
         most -= 1
     if last != NULL:
         last.next = NULL
-    if passage.first == NULL:
+    else:
+        taken[0] = NULL
+    if passage.first == NULL and problem == 0:
         _silence(passage.event)
     pthread_mutex_unlock(&passage.lock)
-    return first
+    return problem
 
 
 cdef int _start(Post* post) except -1:
@@ -231,11 +245,14 @@ cdef int _start(Post* post) except -1:
 
 
 cdef void _stop(Post* post) noexcept nogil:
-    """End the thread, after it has read what waits in the socket."""
+    """End the thread, after it has served what waits in the socket, and let go of the socket."""
     if post.is_running:
         _ring(post.stop)
         pthread_join(post.thread, NULL)
         post.is_running = False
+    if post.fd >= 0:
+        close(post.fd)
+        post.fd = -1
 
 
 cdef class Worker(Endpoint):
@@ -244,17 +261,16 @@ cdef class Worker(Endpoint):
     cdef Post post
 
     def __cinit__(self, sock, table, size=contract.BATCH):
-        self.post.passage.event = self.post.stop = -1
+        self.post.passage.event = self.post.stop = self.post.fd = -1
         if pthread_mutex_init(&self.post.passage.lock, NULL) != 0:
             raise MemoryError
-        # The thread must not find another file under this number when the caller closes the socket.
-        self.sock = sock.dup()
-        self.post.fd = self.sock.fileno()
         self.post.server = &self.server
         self.post.passage.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         self.post.stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if self.post.passage.event < 0 or self.post.stop < 0:
             raise OSError(errno, os.strerror(errno))
+        # The thread must not find another file under its number when the caller closes the socket.
+        self.post.fd = os.dup(sock.fileno())
         _start(&self.post)
 
     def __dealloc__(self):
@@ -275,14 +291,15 @@ cdef class Worker(Endpoint):
 
     @property
     def up_full(self):
-        return self.post.passage.full
+        return reading(&self.post.passage.full)
 
     def receive(self, double now):
-        cdef Waiting* waiting = _take(&self.post.passage, self.server.lane.size)
+        cdef Waiting* waiting = NULL
         cdef Waiting* taken
         cdef list datagrams = []
-        if waiting == NULL and self.post.problem:
-            raise OSError(self.post.problem, os.strerror(self.post.problem))
+        cdef int problem = _take(&self.post.passage, self.server.lane.size, &waiting)
+        if waiting == NULL and problem:
+            raise OSError(problem, os.strerror(problem))
         while waiting != NULL:
             taken = waiting
             waiting = waiting.next

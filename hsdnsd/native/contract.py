@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from socket import socket
 from typing import Final, NewType, Protocol
 
+from hsdnsd.errors import HsdnsdError
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import Name
 
@@ -47,8 +48,8 @@ OWNER_SLOTS: Final = 65536
 # Keys that wait to be fetched anew. If the driver does not take them, further ones wait for their next asker.
 MAX_DUE: Final = 64
 
-# Datagrams that wait for Python behind a worker thread, and what they may weigh; above that they are dropped. The engine
-# works through so many in about a tenth of a second.
+# Datagrams that wait for Python behind a worker thread, and what they may weigh; above that they are dropped. The
+# engine works through so many in about a tenth of a second.
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 4 << 20
 
@@ -58,6 +59,10 @@ COUNTED_TYPES: Final = (1, 28, 33, 12, 5, 2, 6, 15, 16, 65, 64, 43, 48, 47, 46)
 SIZE_BOUNDS: Final = (100, 200, 300, 400, 511, 1023, 2047, 4095)
 # Latency is counted in buckets below 1, 2, 4, ... 2^22 microseconds; the last place counts what took longer.
 LATENCY_BUCKETS: Final = 24
+
+
+class NativeMissingError(HsdnsdError, ImportError):
+    """The compiled part can't be loaded, or is needed and not in use. The slow twin is never taken silently."""
 
 
 class Outcome(enum.IntEnum):
@@ -239,7 +244,7 @@ class Batch(Protocol):
 class Worker(Batch, Protocol):
     """A batch that is read by a native thread of its own: hits are answered while Python is busy. Cython only.
 
-    The thread keeps a duplicate of the socket open, and runs from the beginning until `close`.
+    The thread runs from the beginning until `close`, and keeps a duplicate of the socket open for so long.
     """
 
     def close(self) -> None:

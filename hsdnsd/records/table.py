@@ -215,8 +215,9 @@ class Table:
         home.served += difference
         self._counts[Kind.SERVICE] += difference
         self._records += _own_records(fact) - _own_records(old)
-        if self._exposes(home) and self._publishes(service) != before:
-            touched.add(service_owner(service.path))
+        if self._publishes(service) != before:
+            if self._exposes(home):
+                touched.add(service_owner(service.path))
             self._touch_own(service, touched)
         if self._exists(home) != existed:
             touched.add(namespace_owner(home.name.encode("ascii")))
@@ -338,7 +339,8 @@ class Table:
         return frozenset(fact.cluster_ips), frozenset(fact.ports), len(fact.ports)
 
     def _touch_own(self, service: HeldService, touched: set[Owner]) -> None:
-        """The zone's name servers are Services with an endpoint at one of the daemon's own addresses."""
+        """The zone's name servers are Services with an endpoint at one of the daemon's own addresses; exposed or not,
+        for CoreDNS."""
         if any(held.service is service for holders in self._own.values() for held in holders):
             touched.add(ZONE)
 

@@ -1,23 +1,25 @@
 #!/bin/sh
 # Builds the programs of a control plane from their Go modules (pinned in tools/), once for each state of the pins.
 #
-#   build.sh         etcd and kube-apiserver
-#   build.sh all     kube-controller-manager, kube-scheduler and kwok as well
+#   build.sh         etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok
+#   build.sh api     etcd and kube-apiserver alone
 #   build.sh where   builds nothing
 #
 # The last line on stdout is the folder that holds them. Where KUBEBUILDER_ASSETS is set, that is the folder and nothing is
-# built. With neither it nor Go (of the version that tools/go.mod asks for) a line on stderr says so, and the exit code is 0.
+# built; it must hold etcd and kube-apiserver, and what needs more than it holds is not tested. With neither it nor Go (of
+# the version that tools/go.mod asks for) a line on stderr says so, and the exit code is 0.
 set -eu
 cd "$(dirname "$0")/tools"
 
+api="etcd kube-apiserver"
 case "${1-}" in
-"" | where) programs="etcd kube-apiserver" ;;
-all) programs="etcd kube-apiserver kube-controller-manager kube-scheduler kwok" ;;
-*) echo "usage: build.sh [all | where]" >&2; exit 2 ;;
+"" | where) programs="$api kube-controller-manager kube-scheduler kwok" ;;
+api) programs=$api ;;
+*) echo "usage: build.sh [api | where]" >&2; exit 2 ;;
 esac
 
 if [ -n "${KUBEBUILDER_ASSETS-}" ]; then
-    for program in $programs; do
+    for program in $api; do
         [ -x "$KUBEBUILDER_ASSETS/$program" ] || { echo "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS holds no $program" >&2; exit 1; }
     done
     echo "$KUBEBUILDER_ASSETS"

@@ -1,4 +1,4 @@
-"""A real control plane on an address of its own in 127.0.0.0/8: etcd and kube-apiserver, ready in a few seconds."""
+"""A real API server on an address of its own in 127.0.0.0/8: etcd and kube-apiserver, ready in a few seconds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.cluster.api_client import ApiClient, ApiError
+from tests.cluster.api_client import ApiClient, ApiError, Object
 from tests.cluster.program import Program, loopback_address, until
 
 CLUSTER_IPS: Final = ("10.96.0.0/16", "fd00:10:96::/108")  # IPv6 ranges may not be larger than /108
-_API_PORT: Final = 6443
+API_PORT: Final = 6443
+_ETCD_PORT: Final = 2379
 _START: Final = 60.0  # seconds; three on an idle machine
 
 
@@ -50,13 +51,18 @@ def find_programs(*names: str) -> Path:
 class ControlPlane:
     """A context manager; every program is gone when it is left. What is written lies in `folder`.
 
+    Args:
+        flags: more of kube-apiserver.
+
     Attributes:
         host: the loopback address of this control plane alone.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *flags: str) -> None:
         self.host = loopback_address()
+        self.programs = programs
         self._folder = folder
+        self._flags = flags
         self._admin_token = secrets.token_hex(16)
         self._certificates = folder / "certificates"
         self.etcd = Program("etcd", self._etcd_command(programs / "etcd"), folder / "etcd.log")
@@ -97,27 +103,45 @@ class ControlPlane:
 
     def client(self, token: str) -> ApiClient:
         """A client with this token, closed with the control plane."""
-        tls = ssl.create_default_context(cafile=str(self._certificates / "apiserver.crt"))
-        client = ApiClient(self.host, _API_PORT, token, tls)
+        tls = ssl.create_default_context(cafile=str(self.authority))
+        client = ApiClient(self.host, API_PORT, token, tls)
         self._clients.append(client)
         return client
 
-    def token_of(self, namespace: str, service_account: str) -> str:
-        """A token of the ServiceAccount, as a pod of it is given one; good for an hour."""
+    def token_of(self, namespace: str, service_account: str, bound_to: Object | None = None) -> str:
+        """A token of the ServiceAccount, as a pod of it is given one; good for an hour, or until `bound_to` is gone.
+
+        Args:
+            bound_to: a Pod or Secret, as the API server returned it.
+        """
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+        request: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        if bound_to is not None:
+            reference = {"name": bound_to["metadata"]["name"], "uid": bound_to["metadata"]["uid"]}
+            request["spec"] = {"boundObjectRef": {"apiVersion": "v1", "kind": bound_to["kind"], **reference}}
         token: str = self.api.post(path, request)["status"]["token"]
         return token
 
-    def kubeconfig(self, token: str) -> Path:
-        """A kubeconfig with the token, and with the authority that the API server made for its certificate."""
-        authority = base64.b64encode((self._certificates / "apiserver.crt").read_bytes()).decode()
-        server = f"https://{self.host}:{_API_PORT}"
+    @property
+    def authority(self) -> Path:
+        """What vouches for the API server's certificate, PEM."""
+        return self._certificates / "apiserver.crt"
+
+    def kubeconfig(self, token: str | Path = "", *, port: int = API_PORT) -> Path:
+        """A kubeconfig for the API server.
+
+        Args:
+            token: the token itself, or a file that holds it; "": that of a member of system:masters.
+            port: where the API server is reached; its certificate is good for every port of `host`.
+        """
+        authority = base64.b64encode(self.authority.read_bytes()).decode()
+        server = f"https://{self.host}:{port}"
+        user = {"tokenFile": str(token)} if isinstance(token, Path) else {"token": token or self._admin_token}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority-data": authority}}],
-            "users": [{"name": "u", "user": {"token": token}}],
+            "users": [{"name": "u", "user": user}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "c",
         }
@@ -126,9 +150,24 @@ class ControlPlane:
         path.chmod(0o600)
         return path
 
+    def compact(self) -> None:
+        """Make etcd forget everything but the state of this moment."""
+        now = self._etcd("range", {"key": base64.b64encode(b"/").decode(), "count_only": True})["header"]["revision"]
+        self._etcd("compaction", {"revision": now, "physical": True})
+
     def logs(self) -> Mapping[str, str]:
         """The end of each program's log."""
         return {program.name: program.tail() for program in (self.etcd, self.api_server)}
+
+    def _etcd(self, call: str, request: Object) -> Object:
+        """One call of etcd's own API, through its JSON gateway."""
+        connection = http.client.HTTPConnection(self.host, _ETCD_PORT, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", f"/v3/kv/{call}", json.dumps(request))
+            response = connection.getresponse()
+            answer: Object = json.loads(response.read())
+        assert response.status == 200, answer
+        return answer
 
     def _ready(self) -> bool:
         with contextlib.suppress(ApiError, http.client.HTTPException):
@@ -146,7 +185,7 @@ class ControlPlane:
         self.etcd.kill()
 
     def _etcd_command(self, program: Path) -> list[str | Path]:
-        clients, peers = f"http://{self.host}:2379", f"http://{self.host}:2380"
+        clients, peers = f"http://{self.host}:{_ETCD_PORT}", f"http://{self.host}:2380"
         return [
             program,
             f"--data-dir={self._folder / 'etcd'}",
@@ -164,10 +203,10 @@ class ControlPlane:
         key = self._folder / "service-accounts.key"
         return [
             program,
-            f"--etcd-servers=http://{self.host}:2379",
+            f"--etcd-servers=http://{self.host}:{_ETCD_PORT}",
             f"--bind-address={self.host}",
             f"--advertise-address={self.host}",  # else it looks for an interface that is not loopback
-            f"--secure-port={_API_PORT}",
+            f"--secure-port={API_PORT}",
             f"--cert-dir={self._certificates}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
@@ -175,8 +214,10 @@ class ControlPlane:
             f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
             f"--service-cluster-ip-range={','.join(CLUSTER_IPS)}",
-            "--disable-admission-plugins=ServiceAccount",  # no controller makes the accounts that it asks for
+            # No controller here makes the accounts that the one asks for, nor takes away the taint that the other sets.
+            "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
             "--endpoint-reconciler-type=none",
+            *self._flags,
         ]
 
 

@@ -13,28 +13,30 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from tests.cluster.program import Program
+from tests.cluster.program import Program, loopback_address
 
 _DNS_PORT: Final = 5353
 _ADMIN_PORT: Final = 9253
 
 
 class Daemon:
-    """`hsdnsd serve` with the API server as its source and no upstream.
+    """`hsdnsd serve` with an API server as its source and no upstream, on a loopback address of its own.
 
     Args:
-        host: a loopback address of its own.
+        kubeconfig: None: the daemon is in a cluster, as `prefix` makes it believe.
+        prefix: a command that ends in executing the rest of its command line.
     """
 
-    def __init__(self, host: str, kubeconfig: Path, folder: Path) -> None:
-        self.host = host
+    def __init__(self, folder: Path, kubeconfig: Path | None, *prefix: str | Path) -> None:
+        self.host = host = loopback_address()
         config = folder / "hsdnsd.toml"
         config.write_text('[forward]\nresolv_conf = ""\n')
         command: list[str | Path] = [
+            *prefix,
             Path(sysconfig.get_path("scripts")) / "hsdnsd",
             "serve",
             *("--config", config),
-            *("--kubeconfig", kubeconfig),
+            *(["--in-cluster"] if kubeconfig is None else ["--kubeconfig", kubeconfig]),
             *("--listen", f"{host}:{_DNS_PORT}"),
             *("--admin", f"{host}:{_ADMIN_PORT}"),
         ]

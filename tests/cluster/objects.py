@@ -64,3 +64,39 @@ def service_account(namespace: str, name: str, *rules: Object) -> list[Object]:
             "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
         },
     ]
+
+
+def node(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+
+
+def stateful_set(namespace: str, service_name: str, replicas: int, *, labels: Object | None = None, **spec: Any) -> Object:
+    """One named like its Service, with that Service's ports; its pods come and go all at once unless `spec` differs.
+
+    Args:
+        labels: of the pods, beside `app`, which is the name.
+    """
+    workload = _workload("StatefulSet", namespace, service_name, replicas, labels or {})
+    workload["spec"] |= {"serviceName": service_name, "podManagementPolicy": "Parallel", **spec}
+    return workload
+
+
+def deployment(namespace: str, name: str, replicas: int, *, labels: Object | None = None) -> Object:
+    return _workload("Deployment", namespace, name, replicas, labels or {})
+
+
+def _workload(kind: str, namespace: str, name: str, replicas: int, labels: Object) -> Object:
+    selector = {"app": name, **labels}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": selector},
+                "spec": {"containers": [{"name": "main", "image": "nothing:1"}]},
+            },
+        },
+    }

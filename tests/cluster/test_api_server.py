@@ -4,81 +4,21 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dns.rcode
 import dns.rdatatype
-import dns.reversename
 import pytest
 
 from tests.cluster.api_client import namespace
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.daemon import Daemon
+from tests.cluster.expect import FOLLOWS, NODATA, NXDOMAIN, SYNCS, becomes, reverse, vanishes, wait_until_ready
 from tests.cluster.objects import endpoint, endpoint_slice, headless, service, service_account
-from tests.cluster.program import loopback_address, until
+from tests.cluster.program import until
 
 pytestmark = pytest.mark.cluster
-
-# Seconds. Milliseconds on an idle machine; what counts is that nothing is waited for (a TTL, a cache, the next list).
-FOLLOWS = 3.0
-# Until the first list is in, and after the API server's return, whatever the back-off was.
-SYNCS = 30.0
-
-NODATA: frozenset[str] = frozenset()
-NXDOMAIN = frozenset(["NXDOMAIN"])
-
-
-def start_daemon(control_plane: ControlPlane, token: str, folder: Path) -> Daemon:
-    daemon = Daemon(loopback_address(), control_plane.kubeconfig(token), folder)
-    daemon.program.start()
-    return daemon
-
-
-def wait_until_ready(daemon: Daemon) -> None:
-    until("hsdnsd ready", daemon.ready, within=SYNCS, check=daemon.program.check)
-
-
-@pytest.fixture(scope="module")
-def daemon(control_plane: ControlPlane, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    running = start_daemon(control_plane, token, tmp_path_factory.mktemp("hsdnsd"))
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        running.program.kill()
-
-
-@pytest.fixture
-def space(control_plane: ControlPlane) -> str:
-    """A new Namespace of the test's own."""
-    name = "t-" + secrets.token_hex(4)
-    control_plane.api.create(namespace(name))
-    return name
-
-
-def becomes(
-    daemon: Daemon, name: str, rdtype: str, *addresses: str, before: frozenset[str] = NXDOMAIN, within: float = FOLLOWS
-) -> None:
-    """The answer turns from `before` into `addresses` in time, and is nothing else on the way."""
-    expected = frozenset(addresses)
-
-    def probe() -> bool:
-        now = daemon.answers(name, rdtype)
-        assert now in (before, expected), f"{name} {rdtype}: {set(now)}, neither {set(before)} nor {set(expected)}"
-        return now == expected
-
-    until(f"{name} {rdtype} is {set(expected)}", probe, within=within, check=daemon.program.check)
-
-
-def vanishes(daemon: Daemon, name: str, rdtype: str, *before: str) -> None:
-    becomes(daemon, name, rdtype, "NXDOMAIN", before=frozenset(before))
-
-
-def reverse(address: str) -> str:
-    return dns.reversename.from_address(address).to_text()
-
 
 @pytest.fixture(scope="module")
 def records(control_plane: ControlPlane, daemon: Daemon) -> str:
@@ -249,7 +189,8 @@ def test_a_namespace_is_made_and_deleted(control_plane: ControlPlane, daemon: Da
 
 
 def test_sigterm_ends_it_with_watches_open(control_plane: ControlPlane, token: str, tmp_path: Path) -> None:
-    daemon = start_daemon(control_plane, token, tmp_path)
+    daemon = Daemon(tmp_path, control_plane.kubeconfig(token))
+    daemon.program.start()
     try:
         wait_until_ready(daemon)
         assert daemon.program.terminate(within=10) == 0
@@ -264,7 +205,8 @@ def test_a_kind_that_rbac_denies_keeps_it_unready_until_granted(control_plane: C
     account, role, binding = service_account("kube-system", "half", half)
     for obj in (account, role, binding):
         api.create(obj)
-    daemon = start_daemon(control_plane, control_plane.token_of("kube-system", "half"), tmp_path)
+    daemon = Daemon(tmp_path, control_plane.kubeconfig(control_plane.token_of("kube-system", "half")))
+    daemon.program.start()
     check = daemon.program.check
 
     def synced(kind: str) -> float | None:
@@ -342,7 +284,8 @@ def test_it_starts_without_the_api_server_and_waits_for_it(
     control_plane: ControlPlane, token: str, tmp_path: Path
 ) -> None:
     control_plane.kill_api_server()
-    daemon = start_daemon(control_plane, token, tmp_path)
+    daemon = Daemon(tmp_path, control_plane.kubeconfig(token))
+    daemon.program.start()
     try:
         until("it serves", lambda: daemon.get("/livez")[0] == 200, within=SYNCS, check=daemon.program.check)
         assert not daemon.ready()

@@ -13,6 +13,8 @@ import dns.message
 import dns.query
 import pytest
 
+from tests.conformance.upstream import Script
+from tests.conformance.upstream import serve as serve_script
 from tests.support.daemon import free_port, running
 
 SERVICE = """
@@ -212,3 +214,24 @@ def test_kubernetes_asyncio_is_loaded_only_for_the_api_server(manifests: Path) -
         maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
         assert "uvloop" in maps
         assert "aiohttp" not in maps
+
+
+def test_the_cache_of_a_running_daemon_is_seen_and_emptied() -> None:
+    script = Script(
+        [{"qname": "www.test.", "qtype": "A", "answer": [{"name": "www.test.", "type": "A", "rdata": "192.0.2.1"}]}]
+    )
+
+    def cache(*words: str) -> str:
+        host, port = daemon.server
+        command = [sys.executable, "-m", "hsdnsd", "cache", "--daemon", f"{host}:{port}", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    with serve_script(script) as upstream, running("--upstream", upstream) as daemon:
+        for _ in range(3):
+            assert address(daemon.server, "www.test") == ["192.0.2.1"]
+        assert script.count("www.test. A") == 1
+        assert cache("dump").startswith("www.test. A - success NOERROR 1 ")
+        assert cache("flush", "test") == "1 answers forgotten\n"
+        assert cache("dump") == ""
+        assert address(daemon.server, "www.test") == ["192.0.2.1"]
+        assert script.count("www.test. A") == 2

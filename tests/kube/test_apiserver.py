@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -52,7 +52,7 @@ class Following:
         self.source = ApiServer(kubeconfig, kinds, **selectors)
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
 
-    async def __aenter__(self) -> Following:  # noqa: PYI034
+    async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self.source.run(self.changes.put_nowait))
         return self
 
@@ -67,7 +67,7 @@ class Following:
 
 def test_each_kind_is_listed_and_then_followed(tmp_path: Path) -> None:
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
+        async with asyncio.timeout(10), FakeApiServer() as api:
             api.put(namespace("n"))
             async with Following(api.kubeconfig(tmp_path), Kind) as following:
                 told = await following.told(4)
@@ -86,18 +86,21 @@ def test_each_kind_is_listed_and_then_followed(tmp_path: Path) -> None:
 
 def test_only_what_is_needed_is_watched(tmp_path: Path) -> None:
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
-            async with Following(api.kubeconfig(tmp_path), [Kind.SERVICE, Kind.NAMESPACE]) as following:
-                await following.told(2)
-                assert {request.plural for request in api.requests} == {"services", "namespaces"}
-                assert {watch.kind for watch in following.source.watches()} == {"Service", "Namespace"}
+        async with (
+            asyncio.timeout(10),
+            FakeApiServer() as api,
+            Following(api.kubeconfig(tmp_path), [Kind.SERVICE, Kind.NAMESPACE]) as following,
+        ):
+            await following.told(2)
+            assert {request.plural for request in api.requests} == {"services", "namespaces"}
+            assert {watch.kind for watch in following.source.watches()} == {"Service", "Namespace"}
 
     asyncio.run(body())
 
 
 def test_selectors_go_to_the_server(tmp_path: Path) -> None:
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
+        async with asyncio.timeout(10), FakeApiServer() as api:
             api.put(namespace("n", env="prod"))
             api.put(namespace("m"))
             selectors = {"labels": "app in (web, db)", "namespace_labels": "env=prod"}
@@ -112,7 +115,7 @@ def test_selectors_go_to_the_server(tmp_path: Path) -> None:
 
 def test_a_pod_that_ends_is_deleted(tmp_path: Path) -> None:
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
+        async with asyncio.timeout(10), FakeApiServer() as api:
             api.put(pod("done", "Succeeded"))
             api.put(pod("job", "Running"))
             async with Following(api.kubeconfig(tmp_path), [Kind.POD]) as following:
@@ -137,7 +140,7 @@ def test_a_part_that_fails_is_not_hidden(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
+        async with asyncio.timeout(10), FakeApiServer() as api:
             with pytest.raises(ExceptionGroup) as caught:
                 await ApiServer(api.kubeconfig(tmp_path), [Kind.SERVICE]).run(sink)
             assert caught.group_contains(ZeroDivisionError)

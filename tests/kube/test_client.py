@@ -15,9 +15,10 @@ import pytest
 
 from hsdnsd.errors import StartError
 from hsdnsd.kube import client
-from hsdnsd.kube.client import MAX_RETRY_AFTER, Client, Response, TransportError, open_client
+from hsdnsd.kube.client import MAX_RETRY_AFTER, READ_TIMEOUT, Client, Response, TransportError, open_client
 from hsdnsd.kube.lines import LineTooLongError
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
+from tests.support.loop_clock import jump
 
 TLS = Path(__file__).parent.parent / "support" / "tls"
 SERVICES = "/api/v1/services"
@@ -220,15 +221,18 @@ def test_silence_is_a_fault(tmp_path: Path) -> None:
 
     async def body() -> None:
         async with FakeApiServer() as api:
-            opened = await open_client(api.kubeconfig(tmp_path), read_timeout=0.05)
-            api.silent = True
-            with pytest.raises(TransportError, match="timed out"):
-                await status_of(opened)
-            api.silent = False
+            opened = await open_client(api.kubeconfig(tmp_path))
             async with opened.get(SERVICES, [("watch", "true"), ("resourceVersion", "100")]) as response:
                 assert response.status == 200
+                jump(READ_TIMEOUT + 1)
                 with pytest.raises(TransportError, match="timed out"):
                     await response.lines()
+            api.silent = True
+            unanswered = asyncio.create_task(status_of(opened))
+            await api.requested(2)
+            jump(READ_TIMEOUT + 1)
+            with pytest.raises(TransportError, match="timed out"):
+                await unanswered
             await opened.close()
 
     asyncio.run(body())

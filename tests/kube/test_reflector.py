@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from hsdnsd.kube import reflector
-from hsdnsd.kube.client import open_client
-from hsdnsd.kube.reflector import HEALTHY, MAX_BACKOFF, MIN_BACKOFF, Reflector, Resource
+from hsdnsd.kube.client import READ_TIMEOUT, open_client
+from hsdnsd.kube.reflector import HEALTHY, MAX_BACKOFF, MIN_BACKOFF, STREAMED_LIST_TIMEOUT, Reflector, Resource
 from hsdnsd.kube.source import WatchState
 from hsdnsd.records.model import Change, Deleted, Fact, Key, Kind, Replaced, ServiceFact, Upserted
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
+from tests.support.loop_clock import jump
 
 SERVICES = Resource(Kind.SERVICE, "/api/v1/services")
 
@@ -62,6 +63,12 @@ class Cluster:
         """The next changes; waits for them."""
         return [await self._changes.get() for _ in range(count)]
 
+    async def sees_the_watch_open(self) -> None:
+        """Not only the server: what the test does next happens to an open watch."""
+        await self.api.watched("services")
+        self.api.put(service(f"s{self.api.version}"))
+        await self.told()
+
     def told_nothing_more(self) -> bool:
         return self._changes.empty()
 
@@ -89,14 +96,13 @@ def run(
     test: Test,
     resource: Resource = SERVICES,
     begin: Callable[[FakeApiServer], None] = lambda api: None,
-    read_timeout: float = 10.0,
-    list_timeout: float = 10.0,
+    read_timeout: float = READ_TIMEOUT,
     **user: str,
 ) -> None:
     """Play `test` beside a reflector; `begin` prepares the server before it starts."""
 
     async def body() -> None:
-        async with asyncio.timeout(20), FakeApiServer() as api:
+        async with asyncio.timeout(300), FakeApiServer() as api:
             begin(api)
             client = await open_client(api.kubeconfig(folder, **user), read_timeout=read_timeout)
             cluster = Cluster(api)
@@ -109,7 +115,6 @@ def run(
                     pause=cluster.pause,
                     clock=lambda: cluster.clock,
                     chance=lambda: cluster.chance,
-                    list_timeout=list_timeout,
                 ).run()
             )
             try:
@@ -464,9 +469,10 @@ def test_a_healthy_stream_ends_a_row_of_failures(tmp_path: Path) -> None:
         cluster.chance = 1.0
         await cluster.told()
         for lived in (0.0, HEALTHY - 1, HEALTHY, 0.0):
+            await cluster.sees_the_watch_open()
             cluster.clock += lived
             cluster.api.cut("services")
-            await cluster.api.watched("services")
+        await cluster.api.watched("services")
         assert cluster.pauses == [1.0, 2.0, 1.0, 2.0]
 
     run(tmp_path, test)
@@ -526,7 +532,7 @@ def test_a_token_that_stays_refused_is_retried_with_patience(tmp_path: Path) -> 
 
 def test_a_server_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def body() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(10):
             async with FakeApiServer() as api:
                 client = await open_client(api.kubeconfig(tmp_path))
             cluster = Cluster(api)
@@ -565,12 +571,14 @@ def test_a_silent_connection_is_given_up(tmp_path: Path) -> None:
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told() == [listed()]
-        await cluster.api.requested(3)
-        cluster.api.put(service("a"))
-        assert await cluster.told() == [added("a")]
-        assert all("resourceVersion" in params for params in cluster.watches[1:])
+        for _ in range(2):
+            await cluster.sees_the_watch_open()
+            jump(READ_TIMEOUT + 1)
+            await cluster.api.requested(len(cluster.watches) + 1)
+        assert [params.get("resourceVersion") for params in cluster.watches] == [None, "101", "102"]
+        assert cluster.state.failures == 2
 
-    run(tmp_path, test, read_timeout=0.05)
+    run(tmp_path, test)
 
 
 def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) -> None:
@@ -579,24 +587,26 @@ def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) ->
         api.put(service("a"))
 
     async def test(cluster: Cluster) -> None:
+        await cluster.api.watched("services")
+        jump(STREAMED_LIST_TIMEOUT + 1)
         assert await cluster.told() == [listed("a")]
         assert cluster.lists == [{"limit": "500"}]
-        await cluster.api.watched("services", 1)
+        await cluster.api.watched("services")
         cluster.api.put(service("b"))
         assert await cluster.told() == [added("b")]
 
-    run(tmp_path, test, begin=endless, list_timeout=0.05)
+    run(tmp_path, test, begin=endless, read_timeout=1000)
 
 
 def test_the_list_s_time_limit_ends_with_the_list(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
         await cluster.told()
-        await asyncio.sleep(0.1)  # twice the limit
+        jump(STREAMED_LIST_TIMEOUT + 1)
         cluster.api.put(service("a"))
         assert await cluster.told() == [added("a")]
         assert len(cluster.watches) == 1
 
-    run(tmp_path, test, list_timeout=0.05)
+    run(tmp_path, test, read_timeout=1000)
 
 
 def test_a_streamed_list_that_breaks_off_tells_nothing_of_it(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_without_the_compiled_twin_nothing_starts(missing: str) -> None:
     outcome = run(f"import sys; sys.modules['hsdnsd.native.{missing}'] = None; import hsdnsd.native")
     assert outcome.returncode == 1
     [last] = outcome.stderr.splitlines()[-1:]
-    assert last.startswith("hsdnsd.native.NativeMissingError: the native part is not built")
+    assert last.startswith("hsdnsd.native.contract.NativeMissingError: the native part is not built")
     assert "make build" in last
     assert "HSDNSD_PURE=1" in last
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
+from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
 
 from hsdnsd.config import Tcp
 from hsdnsd.net import connection
+from hsdnsd.net.driver import Driver
 from hsdnsd.net.framing import framed
 from hsdnsd.net.service import Listeners
+from hsdnsd.net.upstream import Exchanges
 from tests.support.net import ScriptedEngine, answered, at, connected, message, readable, run, serving
 
 NOW = [message(b"now", number) for number in range(40)]
@@ -24,10 +28,14 @@ async def gone(listeners: Listeners) -> None:
     assert len(listeners.tcp) == 0
 
 
-async def read_to_the_end(sock: socket.socket) -> None:
-    await readable(sock)
-    while sock.recv(65535):
+async def read_to_the_end(sock: socket.socket) -> bytes:
+    stream = b""
+    while True:
         await readable(sock)
+        data = sock.recv(65535)
+        if not data:
+            return stream
+        stream += data
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -312,25 +320,90 @@ def test_who_waits_for_us_is_not_idle() -> None:
     run(main())
 
 
+class Server:
+    """What a connection knows of its server; lets nobody have a turn by itself."""
+
+    def __init__(self, limits: Tcp) -> None:
+        self.limits = limits
+        self.turn = asyncio.Event()
+
+    def ready(self, connection: connection.Connection) -> None:
+        self.turn.set()
+
+    def gone(self, connection: connection.Connection) -> None:
+        pass
+
+
+@contextlib.asynccontextmanager
+async def alone(limits: Tcp) -> AsyncIterator[tuple[Server, Driver, connection.Connection, socket.socket]]:
+    """A connection without a server, its driver, and the client's side of it; it was made at the time 0."""
+    loop = asyncio.get_running_loop()
+    exchanges = Exchanges()
+    driver = Driver(ScriptedEngine(), exchanges, loop)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 << 10)
+    theirs.setblocking(False)
+    server = Server(limits)
+    one = connection.Connection(server, driver, ours, "192.0.2.1", loop, 0.0)
+    try:
+        yield server, driver, one, theirs
+    finally:
+        one.close()
+        theirs.close()
+        driver.close()
+        exchanges.close_all()
+
+
+def test_while_a_message_waits_for_its_turn_no_time_runs() -> None:
+    async def main() -> None:
+        async with alone(Tcp()) as (_, _, one, _):
+            assert one.expire(3.1) is True
+        async with alone(Tcp()) as (server, _, one, client):
+            client.send(framed(message(b"now")) + b"\0")
+            await server.turn.wait()
+            assert one.expire(monotonic() + 100) is False
+            now = monotonic()
+            assert one.take(16, now) == 1
+            one.flush(now)
+            assert one.expire(now + 2.9) is False
+            assert one.expire(now + 3.1) is True
+
+    run(main())
+
+
 def test_while_we_do_not_read_no_time_runs() -> None:
     async def main() -> None:
-        engine = ScriptedEngine()
-        limits = Tcp(max_pipelined=1, message_timeout=0.1, idle_timeout=60.0)
-        async with serving(engine, limits=limits) as listeners, connected(at(listeners)) as client:
-            rest = framed(message(b"now"))
-            client.writer.write(framed(message(b"later")) + rest[:5])
-            await engine.until(lambda engine: bool(engine.waiting))
-            for _ in range(2):  # each is there for longer than the limit
-                async with connected(at(listeners)) as other:
-                    assert await other.closed()
-            engine.answer(0)
-            listeners.driver.settle(monotonic())
-            assert await client.receive() == answered(message(b"later"))
-            async with connected(at(listeners)) as other:
-                other.send(message(b"now"))  # some turns of the loop later it is still there
-                assert await other.receive() == answered(message(b"now"))
-            client.writer.write(rest[5:])
-            assert await client.receive() == answered(message(b"now"))
+        async with alone(Tcp(max_pipelined=1)) as (server, _, one, client):
+            client.send(framed(message(b"later")) + b"\0")
+            await server.turn.wait()
+            now = monotonic()
+            one.take(16, now)
+            one.flush(now)
+            assert one.expire(now + 100) is False
+            one.reply(1, b"reply to the first")
+            one.flush(now + 100)
+            assert one.expire(now + 102.9) is False
+            assert one.expire(now + 103.1) is True
+
+    run(main())
+
+
+def test_a_client_that_reads_slowly_is_not_one_that_does_not_read() -> None:
+    async def main() -> None:
+        async with alone(Tcp()) as (server, _, one, client):
+            client.send(framed(message(b"big")) * 20)
+            await server.turn.wait()
+            now = monotonic()
+            one.take(20, now)
+            one.flush(now)
+            for _ in range(3):
+                assert one.expire(now + 4.9) is False
+                now += 4.9
+                assert client.recv(65535)
+                one.flush(now)
+            assert one.expire(now + 4.9) is False
+            assert one.expire(now + 5.1) is True
 
     run(main())
 
@@ -379,12 +452,13 @@ def test_queries_of_a_connection_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
     async def main() -> None:
         engine = ScriptedEngine()
-        async with serving(engine, limits=PATIENT) as listeners, connected(at(listeners)) as client:
-            client.send(*(message(b"now", number) for number in range(5000)))
-            for number in range(100):
-                assert await client.receive() == answered(message(b"now", number))
-            assert await client.closed()
-        assert len(engine.queries) == 100
+        async with serving(engine, limits=PATIENT) as listeners:
+            with socket.socket() as sock:
+                sock.connect(at(listeners))
+                sock.setblocking(False)
+                sock.send(b"".join(framed(message(b"now", number)) for number in range(5000)))
+                stream = await read_to_the_end(sock)  # which a reset would end with an error
+        assert stream == b"".join(framed(answered(message(b"now", number))) for number in range(100))
 
     run(main())
 

@@ -13,7 +13,7 @@ import pytest
 
 from hsdnsd.net.driver import Driver, servfail
 from hsdnsd.net.upstream import TOO_MANY, Exchanges
-from tests.support.net import ScriptedEngine, message, readable, run, udp_send
+from tests.support.net import ScriptedEngine, given_up, message, readable, run, udp_send, watched
 
 
 class Recorder:
@@ -34,15 +34,12 @@ class Recorder:
 async def driving(engine: ScriptedEngine, max_sockets: int = 512) -> AsyncIterator[tuple[Driver, Exchanges]]:
     exchanges = Exchanges(max_sockets)
     driver = Driver(engine, exchanges, asyncio.get_running_loop())
-    watch = asyncio.ensure_future(driver.run())
     try:
-        yield driver, exchanges
+        async with watched(driver.run()):
+            yield driver, exchanges
     finally:
         driver.close()
         exchanges.close_all()
-        watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
 
 
 @contextlib.contextmanager
@@ -260,7 +257,7 @@ def test_giving_up_answers_who_waits() -> None:
             driver.query(message(b"later"), (asked, 1), "192.0.2.1", False, monotonic())
             driver.give_up()
             assert driver.pending == 0
-            assert [token for token, _ in asked.replies] == [1]
+            assert asked.flushed == [[(1, given_up(message(b"later")))]]
 
     run(main())
 

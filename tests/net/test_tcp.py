@@ -18,7 +18,18 @@ from hsdnsd.net.driver import Driver
 from hsdnsd.net.listen import bind_all
 from hsdnsd.net.tcp import TURN, TcpServer
 from hsdnsd.net.upstream import Exchanges
-from tests.support.net import ScriptedEngine, TcpClient, UdpClient, answered, at, connected, message, run, serving
+from tests.support.net import (
+    ScriptedEngine,
+    TcpClient,
+    UdpClient,
+    answered,
+    at,
+    connected,
+    message,
+    run,
+    serving,
+    watched,
+)
 
 
 async def ask(client: TcpClient) -> None:
@@ -173,7 +184,7 @@ def test_accept_runs_out_of_something(number: int, caplog: pytest.LogCaptureFixt
 
     async def main() -> None:
         accept = Accepting()
-        async with accepting(accept) as (server, _, address), connected(address) as idle:
+        async with accepting(accept) as (server, driver, address), watched(driver.run()), connected(address) as idle:
             await ask(idle)
             accept.errors += [number, number]
             async with connected(address) as client:
@@ -188,7 +199,11 @@ def test_accept_runs_out_of_something(number: int, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO])
 def test_a_connection_dies_before_it_is_accepted(number: int) -> None:
     async def main() -> None:
-        async with accepting(Accepting(number)) as (server, _, address), connected(address) as client:
+        async with (
+            accepting(Accepting(number)) as (server, driver, address),
+            watched(driver.run()),
+            connected(address) as client,
+        ):
             await ask(client)
             assert server.accept_errors == 0
 

@@ -75,6 +75,7 @@ class _Watch:
     request: Request
     writer: asyncio.StreamWriter
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    cut: bool = False
 
     def send(self, data: bytes) -> None:
         self.writer.write(b"%x\r\n%s\r\n" % (len(data), data))
@@ -197,7 +198,8 @@ class FakeApiServer:
             self._watches.remove(watch)
             if data:
                 watch.send(data)
-            watch.writer.close()
+            watch.cut = True
+            watch.over.set()
 
     def _of(self, plural: str) -> list[_Watch]:
         return [watch for watch in self._watches if watch.request.plural == plural]
@@ -232,7 +234,7 @@ class FakeApiServer:
                 if self.silent:
                     await reader.read()
                     return
-                if not await self._answer(request, writer):
+                if not await self._answer(request, reader, writer):
                     return
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             return  # the client's right
@@ -240,7 +242,7 @@ class FakeApiServer:
             writer.close()
             del self._connections[task]
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """False if the connection is used up."""
         if self.scripts[request.plural]:
             answer = self.scripts[request.plural].popleft()
@@ -255,7 +257,7 @@ class FakeApiServer:
         elif (version := int(request.params.get("resourceVersion") or 0)) and version < self._compacted:
             answer = Answer(410, status_body(410, "Expired", "too old resource version"))
         else:
-            await self._watch(request, writer)
+            await self._watch(request, reader, writer)
             return False
         body = json.dumps(answer.body).encode() if isinstance(answer.body, dict) else answer.body
         announced = len(body) + 1000 if answer.cut else len(body)
@@ -281,7 +283,7 @@ class FakeApiServer:
         }
         return Answer(200, body)
 
-    async def _watch(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _watch(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         watch = _Watch(request, writer)
         plural = request.plural
@@ -299,8 +301,15 @@ class FakeApiServer:
         self._watches.append(watch)
         async with self._changed:
             self._changed.notify_all()
+        gone = asyncio.create_task(reader.read(1))
+        gone.add_done_callback(lambda _: watch.over.set())
         await watch.over.wait()
-        writer.write(b"0\r\n\r\n")
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        if watch in self._watches:
+            self._watches.remove(watch)
+        if not watch.cut:
+            writer.write(b"0\r\n\r\n")
         await writer.drain()
 
 

@@ -39,6 +39,11 @@ def answered(wire: bytes) -> bytes:
     return wire[:2] + b"\x81\x80" + wire[4:]
 
 
+def given_up(wire: bytes) -> bytes:
+    """What the `ScriptedEngine` replies when it gives up."""
+    return wire[:2] + b"\x81\x82" + wire[4:]
+
+
 @dataclass
 class ScriptedEngine:
     """Shaped like the engine. The word behind a query's header says what becomes of it.
@@ -98,7 +103,7 @@ class ScriptedEngine:
 
     def give_up(self, now: float) -> None:
         for _ in range(len(self.waiting)):
-            self.answer(0)
+            self.answer(0, given_up(self.waiting[0][1]))
 
     def answer(self, index: int, octets: bytes | None = None) -> None:
         """Let one of those that wait have its reply; the driver takes it when it next settles."""
@@ -129,14 +134,22 @@ async def serving(
     engine: Any, listen: tuple[str, ...] = ("127.0.0.1:0",), limits: Tcp | None = None
 ) -> AsyncIterator[Listeners]:
     """Listeners on an engine; a fault that they report fails the test."""
-    async with open_listeners(listen, limits or Tcp(), engine, Table()) as listeners:
-        watch = asyncio.ensure_future(listeners.run())
-        try:
-            yield listeners
-        finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+    async with open_listeners(listen, limits or Tcp(), engine, Table()) as listeners, watched(listeners.run()):
+        yield listeners
+
+
+@contextlib.asynccontextmanager
+async def watched(running: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What is to run as long as the body; its end before that fails the test."""
+    watch = asyncio.ensure_future(running)
+    try:
+        yield
+    finally:
+        ended = watch.done()
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+    assert not ended
 
 
 class UdpClient:

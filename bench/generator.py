@@ -1,0 +1,90 @@
+"""bench/generator/load.c: compiled when a bench begins, run against one server, its line of JSON read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.errors import BenchError
+from bench.process import LOOPBACK, pinned
+
+HERE = Path(__file__).resolve().parent
+SOURCES = ("generator/load.c", "upstream/upstream.c", "floor/floor.c")
+
+
+class Load(NamedTuple):
+    """What came of a load; latencies in microseconds.
+
+    Attributes:
+        seconds: without the wait for the last replies.
+        late: the most that a query left after its time (open loop), in microseconds.
+        realtime: whether the generator had a real-time priority.
+        rcodes: replies by number.
+    """
+
+    seconds: float
+    sent: int
+    answered: int
+    lost: int
+    p50: float
+    p99: float
+    p999: float
+    max: float
+    late: float
+    realtime: bool
+    rcodes: tuple[int, ...]
+
+    @property
+    def per_second(self) -> float:
+        return self.answered / self.seconds
+
+
+def compile_all(folder: Path) -> None:
+    """Compile the C programs of a bench into a folder.
+
+    Raises:
+        BenchError: there is no compiler, or it fails.
+    """
+    for source in SOURCES:
+        path = HERE / source
+        command = ["cc", "-O2", "-o", str(folder / path.stem), str(path)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise BenchError("a C compiler (cc) is needed to build the generator") from None
+        if done.returncode:
+            raise BenchError(f"{' '.join(command)}: {done.stderr}")
+
+
+def parse(line: str) -> Load:
+    """
+    Raises:
+        BenchError: this is not the generator's line.
+    """
+    try:
+        told: dict[str, Any] = json.loads(line)
+        return Load(**{field: told[field] for field in Load._fields} | {"rcodes": tuple(told["rcodes"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"the generator said {line!r}: {error}") from error
+
+
+def command(folder: Path, port: int, queries: Path, core: int, seconds: float, **how: int) -> list[str]:
+    """The generator's command; `how` is rate=QUERIES_PER_SECOND or window=OUTSTANDING."""
+    [(mode, number)] = how.items()
+    words = [str(folder / "load"), LOOPBACK, str(port), str(queries), f"{seconds:g}", mode, str(number)]
+    return pinned(words, core)
+
+
+def run(folder: Path, port: int, queries: Path, core: int, seconds: float, **how: int) -> Load:
+    """Run it to its end. See `command`.
+
+    Raises:
+        BenchError: it failed.
+    """
+    words = command(folder, port, queries, core, seconds, **how)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    if done.returncode:
+        raise BenchError(f"the generator ended with {done.returncode}: {done.stderr.strip()}")
+    return parse(done.stdout)

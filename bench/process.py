@@ -1,0 +1,128 @@
+"""Processes of a bench: each on one core, with its CPU time and memory read from /proc, and ended by its own id."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+TICK = os.sysconf("SC_CLK_TCK")
+LOOPBACK = "127.0.0.1"
+STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+
+
+class Cpu(NamedTuple):
+    """CPU time in seconds, to a clock tick (10 ms on most machines)."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        return self.user + self.system
+
+
+class Process:
+    """A running process and the children that it has made."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], log: Path) -> None:
+        self.popen = popen
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def cpu(self) -> Cpu:
+        """CPU time so far: of all its threads, of its living children and of those it has waited for."""
+        user = system = 0
+        for pid in self._family():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                # Of proc(5), fields 14 to 17: utime, stime, cutime, cstime.
+                utime, stime, cutime, cstime = map(int, fields[11:15])
+                user += utime + cutime
+                system += stime + cstime
+        return Cpu(user / TICK, system / TICK)
+
+    def memory(self) -> int:
+        """Resident octets. What several processes share counts once (the proportional set size of each); a single one
+        counts whole."""
+        family = list(self._family())
+        if len(family) == 1:
+            return _kilobytes(f"/proc/{family[0]}/status", "VmRSS:")
+        return sum(_kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in family)
+
+    def _family(self, pid: int | None = None) -> Iterator[int]:
+        pid = self.popen.pid if pid is None else pid
+        yield pid
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                for child in children.read_text().split():
+                    yield from self._family(int(child))
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL to its own process group when that does not help."""
+        if self.running:
+            self.popen.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(STOP_TIMEOUT)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+@contextmanager
+def running(
+    command: Sequence[str], folder: Path, core: int, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """A process pinned to one core, in its folder, until the block ends. It leads a process group of its own."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            pinned(command, core),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | dict(environment or {}),
+            start_new_session=True,
+        )
+    process = Process(popen, log)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def pinned(command: Sequence[str], core: int) -> list[str]:
+    """The command, on one core."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections."""
+    while True:
+        port = 10000 + secrets.randbelow(20000)
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, suppress(OSError):
+            udp.bind((LOOPBACK, port))
+            tcp.bind((LOOPBACK, port))
+            return port
+
+
+def _kilobytes(path: str, field: str) -> int:
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise LookupError(f"{path} has no {field}")
