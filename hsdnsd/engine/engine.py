@@ -145,7 +145,7 @@ class Engine:
         reply = self._answer_own(query, limit, now) if own else self._answer_other(query, limit, now)
         if reply is not None:
             return reply
-        lookup = Lookup(query, own, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
+        lookup = Lookup(query, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
         return self._resolver.advance(lookup, now)
 
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:

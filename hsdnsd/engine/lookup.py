@@ -20,7 +20,7 @@ class Lookup:
         client: who gets the answer, opaque; source: address text, for limits and counters.
         name: folded name at which the chain stands.
         answer: RRsets found along the chain.
-        own: the question's own name lies in an own zone, so the answer is authoritative.
+        own: the chain begins in an own zone, so the answer is authoritative.
         links: links followed. budget: upstream messages that may still be sent. deadline: monotonic seconds.
         ede: what is to be said of an answer that is stale somewhere along the chain.
         truncated: an upstream's reply over UDP was truncated on the way.
@@ -34,7 +34,6 @@ class Lookup:
     def __init__(
         self,
         query: Query,
-        own: bool,
         client: Hashable,
         source: str,
         tcp: bool,
@@ -51,7 +50,7 @@ class Lookup:
         self.budget = budget
         self.name: Name = query.name
         self.answer: list[RRset] = []
-        self.own = own
+        self.own = False
         self.links = 0
         self.truncated = False
         self.ede: int | None = None

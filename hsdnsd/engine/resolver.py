@@ -69,6 +69,7 @@ class Resolver:
         while True:
             own, zone = self._route.find(lookup.name, lookup.query.qtype)
             if own is not None:
+                lookup.own |= not lookup.answer
                 lookup.answer += own.answer
                 if own.chase is None:
                     return self._conclude(lookup, own.rcode, own.authority, own.additional, own.ede)
@@ -187,7 +188,12 @@ class Resolver:
         known = entry.answer
         if known.rcode == Rcode.SERVFAIL:
             return self._upstreams_failed(lookup, known)
-        answer, authority = rrsets(known, lookup.name, int(now - entry.stored))
+        age = int(now - entry.stored)
+        if not lookup.answer and entry.chase is None and lookup.name == lookup.query.name:
+            # No chain to put together: the answer stands as it is kept.
+            self._counters.response(known.rcode)
+            return render(known, lookup.query, lookup.limit, age)
+        answer, authority = rrsets(known, lookup.name, age)
         lookup.answer += answer
         lookup.ede = known.ede if known.ede is not None else lookup.ede
         if entry.chase is not None:

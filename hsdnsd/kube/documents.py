@@ -24,8 +24,10 @@ Step = str | int
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"))
 _FALSE = frozenset(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"))
-_INTEGER = re.compile(r"([-+]?)(0[bB][01_]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+|[1-9][0-9_]*|0)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# Numbers are what all that write YAML for Kubernetes take for numbers, and put quotes around if they mean text; not
+# 1e3, 08 or 0o17, which some write bare as names.
+_INTEGER = re.compile(r"([-+]?)(0b[01_]*[01]|0x[0-9a-fA-F_]*[0-9a-fA-F]|0[0-7_]*|[1-9][0-9_]*)")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _MAX_DIGITS = 64
 _TAG = "tag:yaml.org,2002:"
 _RESOLVED_TAGS = frozenset(_TAG + name for name in ("int", "float", "bool", "null"))
@@ -188,13 +190,9 @@ def _resolve(text: str, plain: bool, tag: str | None) -> object:
         raise ValueError(f"tag {tag} is not supported")
     if text[:1] in "0123456789+-." and 0 < len(text) <= _MAX_DIGITS:
         if integer := _INTEGER.fullmatch(text):
-            sign, digits = integer[1], integer[2].replace("_", "").lower()
-            base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2])
-            if base is None:
-                base = 8 if digits[0] == "0" else 10
-            elif len(digits) == 2:
-                return text
-            return int(sign + digits, base)
+            digits = integer[2].replace("_", "")
+            base = {"0x": 16, "0b": 2}.get(digits[:2], 8 if digits[0] == "0" else 10)
+            return int(integer[1] + digits, base)
         return float(text) if _FLOAT.fullmatch(text) else text
     if text in _NULL:
         return None

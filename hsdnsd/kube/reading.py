@@ -27,7 +27,7 @@ _FIELD = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 class _Labels(msgspec.Struct):
-    labels: dict[str, str] | None = None
+    labels: dict[str, str | None] | None = None  # Go reads a null value as ""
 
 
 class _Labelled(msgspec.Struct):
@@ -83,7 +83,8 @@ class Reading:
             problem, at = _explained(str(error))
             raise document.fault((*steps, *at), f"{_dotted((*steps, *at))}: {problem}") from None
         key = objects.key_of(kind, obj.metadata.namespace, obj.metadata.name)
-        found = _Found(to_fact(obj) if self._selectors[kind].matches(labels) else None, _place(document))
+        selected = self._selectors[kind].matches({name: text or "" for name, text in labels.items()})
+        found = _Found(to_fact(obj) if selected else None, _place(document))
         if earlier := self._found[kind].pop(key, None):
             told = f"{kind.value} {key.namespace}/{key.name}".replace(" /", " ")
             self.warnings.append(f"{told} is in {earlier.place} and in {found.place}: the later one counts")

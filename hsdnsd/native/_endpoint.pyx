@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from hsdnsd.native._counter cimport reading
 from hsdnsd.native._datagrams cimport LATENCY_PLACES, Lane, close_lane, open_lane, reply_to_peer, write_batch
-from hsdnsd.native._serve cimport RCODE_PLACES, SIZE_PLACES, TYPE_PLACES, Server, Sizes, close_server, open_server
+from hsdnsd.native._serve cimport RCODE_PLACES, SIZE_PLACES, TYPE_PLACES, Sizes, close_server, open_server
 from hsdnsd.native._table cimport Table
 
 from hsdnsd.native import contract

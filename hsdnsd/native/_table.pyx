@@ -253,9 +253,10 @@ cdef Entry* _new_entry(
     entry.ttl_count = <uint16_t>(len(ttls) // 2)
     if not oversize:
         entry.an, entry.ns, entry.ar = answer.an, answer.ns, answer.ar
-        entry.rotate_at = answer.rotate_at
-        entry.rotate_count = answer.rotate_count
-        entry.rotate_size = answer.rotate_size
+        if answer.rotate_count:
+            entry.rotate_at = answer.rotate_at
+            entry.rotate_count = answer.rotate_count
+            entry.rotate_size = answer.rotate_size
     memcpy(ttls_of(entry), <const uint8_t*>ttls, len(ttls))
     memcpy(key_of(entry), key, key_size)
     memcpy(body_of(entry), <const uint8_t*>body, len(body))
@@ -350,7 +351,13 @@ cdef class Table:
 
     def due(self):
         cdef size_t count, number
-        cdef Due* waiting = <Due*>malloc(MAX_DUE * sizeof(Due))
+        cdef Due* waiting
+        pthread_mutex_lock(&self.store.lock)
+        count = self.store.due_count
+        pthread_mutex_unlock(&self.store.lock)
+        if count == 0:
+            return []
+        waiting = <Due*>malloc(MAX_DUE * sizeof(Due))
         if waiting == NULL:
             raise MemoryError
         pthread_mutex_lock(&self.store.lock)

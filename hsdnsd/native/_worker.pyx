@@ -1,4 +1,4 @@
-"""One UDP socket, read by a thread of its own that never needs the interpreter (contract: `hsdnsd.native.contract.Worker`).
+"""One UDP socket, read by a thread that never needs the interpreter (contract: `hsdnsd.native.contract.Worker`).
 
 Hits are answered by the thread, whatever Python is doing. What the table does not hold waits in a bounded queue, and an
 eventfd tells the event loop. The table's lock is held for a batch of look-ups, never over a system call.
@@ -118,7 +118,7 @@ cdef void* _run(void* argument) noexcept nogil:
 
 
 cdef int _serve_what_is_there(Post* post) noexcept nogil:
-    """Serve until a batch comes that is not full: nothing waits behind it. Below 0: the socket can't be read any more."""
+    """Serve until a batch comes that is not full, as nothing waits behind it. Below 0: see `_serve_batch`."""
     cdef int came = <int>post.server.lane.size
     while came == <int>post.server.lane.size:
         came = _serve_batch(post)

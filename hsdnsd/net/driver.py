@@ -89,6 +89,13 @@ class Driver:
             self.pending += 1
         return reply
 
+    def refresh(self, now: float) -> None:
+        """`Engine.refresh`, after a batch in which answers may have been given from the table."""
+        try:
+            self._engine.refresh(now)
+        except Exception as error:  # noqa: BLE001 - as in `query`: what is due was asked for by a packet
+            self._survived(error, now)
+
     def settle(self, now: float) -> None:
         """Do what the engine wants done: open and close exchanges, send replies, set the timer."""
         engine = self._engine

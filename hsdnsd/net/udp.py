@@ -62,4 +62,5 @@ class UdpListener:
             if reply:
                 self._replies.append((reply, peer))
         self.flush(now)
+        self._driver.refresh(now)
         self._driver.settle(now)

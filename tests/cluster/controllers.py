@@ -49,7 +49,13 @@ class Controllers:
             f"--controllers={','.join(_CONTROLLERS)}",
         ]
         scheduler = [programs / "kube-scheduler", f"--kubeconfig={kubeconfig}", f"--cert-dir={folder}", *served, *_UNLIMITED]
-        kwok = [programs / "kwok", f"--kubeconfig={kubeconfig}", f"--config={Path(__file__).with_name('kubelet.yaml')}"]
+        kwok = [
+            programs / "kwok",
+            f"--kubeconfig={kubeconfig}",
+            f"--config={Path(__file__).with_name('kubelet.yaml')}",
+            "--manage-all-nodes",
+            f"--node-ip={control_plane.host}",
+        ]
         self._running = [
             Program(name, command, folder / f"{name}.log")
             for name, command in zip(PROGRAMS, (manager, scheduler, kwok), strict=True)

@@ -70,33 +70,42 @@ def node(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
 
 
-def stateful_set(namespace: str, service_name: str, replicas: int, *, labels: Object | None = None, **spec: Any) -> Object:
-    """One named like its Service, with that Service's ports; its pods come and go all at once unless `spec` differs.
+def stateful_set(namespace: str, service_name: str, replicas: int, *, ports: Sequence[Object] = (), **labels: str) -> Object:
+    """One named like its Service, `app` being that name; its pods come and go all at once.
 
     Args:
-        labels: of the pods, beside `app`, which is the name.
+        ports: of the container.
+        labels: of the pods, instead of `app`.
     """
-    workload = _workload("StatefulSet", namespace, service_name, replicas, labels or {})
-    workload["spec"] |= {"serviceName": service_name, "podManagementPolicy": "Parallel", **spec}
+    workload = _workload("StatefulSet", namespace, service_name, replicas, ports, labels)
+    workload["spec"] |= {"serviceName": service_name, "podManagementPolicy": "Parallel"}
     return workload
 
 
-def deployment(namespace: str, name: str, replicas: int, *, labels: Object | None = None) -> Object:
-    return _workload("Deployment", namespace, name, replicas, labels or {})
+def deployment(namespace: str, name: str, replicas: int, **labels: str) -> Object:
+    """Its pods have the label `app`, which is its name, unless `labels` stand in its place."""
+    return _workload("Deployment", namespace, name, replicas, (), labels)
 
 
-def _workload(kind: str, namespace: str, name: str, replicas: int, labels: Object) -> Object:
-    selector = {"app": name, **labels}
+def _workload(
+    kind: str, namespace: str, name: str, replicas: int, ports: Sequence[Object], labels: dict[str, str]
+) -> Object:
+    labels = labels or {"app": name}
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
         "metadata": {"namespace": namespace, "name": name},
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": selector},
+            "selector": {"matchLabels": labels},
             "template": {
-                "metadata": {"labels": selector},
-                "spec": {"containers": [{"name": "main", "image": "nothing:1"}]},
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "nothing:1", "ports": list(ports)}]},
             },
         },
     }
+
+
+def pod(namespace: str, name: str) -> Object:
+    """Just enough to say which one."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": name}}

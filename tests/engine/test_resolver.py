@@ -275,4 +275,13 @@ def test_names_of_the_reverse_zone_fall_through_only_where_configured() -> None:
     client = world.ask("8.8.8.8.in-addr.arpa", "PTR")
     world.upstream_says("8.8.8.8.in-addr.arpa. 300 PTR dns.google.")
     assert records(world.reply_to(client)) == ["8.8.8.8.in-addr.arpa. 300 PTR dns.google."]
+    assert not world.reply_to(client).flags & dns.flags.AA, "said by an upstream, not by us"
     assert rcode(world.answer("gone.default.svc.cluster.local")) == "NXDOMAIN"
+
+
+def test_what_falls_through_is_told_as_the_upstream_tells_it_in_coredns_mode_too() -> None:
+    options = ZoneOptions(zone=from_text("cluster.local"), coredns=True, fallthrough=(from_text("cluster.local"),))
+    world = World([NamespaceFact("db")], options=options)
+    client = world.ask("gone.db.svc.cluster.local")
+    world.upstream_says(rcode="NXDOMAIN", authority=SOA.replace("example.com. 300", "cluster.local. 300"))
+    assert rcode(world.reply_to(client)) == "NXDOMAIN"

@@ -173,7 +173,7 @@ def test_a_later_document_that_is_not_selected_takes_the_earlier_one_away() -> N
         ("kind: Service\nmetadata: {name: a}", "line 1: apiVersion: missing (Service: v1)"),
         (
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  labels:\n    app: 1",
-            "line 5: metadata.labels: expected str, got int",
+            "line 5: metadata.labels: expected str | null, got int",
         ),
         (
             "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n  status:\n    podIPs: [{ip: 1}]",

@@ -1,33 +1,47 @@
 #!/bin/sh
-# Builds the native part with AddressSanitizer and UndefinedBehaviorSanitizer beside the ordinary build, and runs its
-# tests over that: a read or write outside of what was laid out, a leak of the kind or an undefined operation ends the run.
+# Builds the native part with sanitizers, beside the ordinary build, and runs its tests over that: first AddressSanitizer
+# and UndefinedBehaviorSanitizer over all of them, then ThreadSanitizer over those with worker threads. The first read or
+# write outside of what was laid out, undefined operation, or access without order between threads ends the run.
 #
 # usage: tests/native/sanitize.sh [pytest arguments]
-# PYTHON: the interpreter, .venv/bin/python unless said otherwise. CC: gcc or another that knows -fsanitize.
+# PYTHON: the interpreter, .venv/bin/python unless said otherwise. CC: gcc unless said otherwise.
 set -eu
 cd "$(dirname "$0")/../.."
 PYTHON=$(command -v "${PYTHON:-.venv/bin/python}")
 CC=${CC:-gcc}
+export CC
 out=build/sanitize
 
-asan=$($CC -print-file-name=libasan.so)
-case $asan in
-    /*) ;;
-    *) echo "sanitize: $CC has no libasan; install it (Debian: apt-get install libgcc-12-dev)" >&2; exit 1 ;;
-esac
+library() {
+    path=$($CC -print-file-name="lib$1.so")
+    case $path in
+        /*) echo "$path" ;;
+        *) echo "sanitize: $CC has no lib$1; install it (Debian: apt-get install libgcc-12-dev)" >&2; exit 1 ;;
+    esac
+}
+
+build() {  # SANITIZERS FOLDER
+    rm -rf "$2"
+    CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined -fsanitize=$1" LDFLAGS="-fsanitize=$1" \
+        "$PYTHON" setup.py --quiet build --build-base "$2" --build-lib "$2/lib" --force
+}
+
+# --capture=sys leaves the sanitizers' stderr alone. setarch: ThreadSanitizer wants its addresses free.
+check() {  # LIBRARY FOLDER [pytest arguments]
+    preload=$(library "$1")
+    folder=$2
+    shift 2
+    LD_PRELOAD=$preload setarch -R "$PYTHON" -m pytest -q --capture=sys -p no:cacheprovider -o "pythonpath=$folder/lib ." "$@"
+}
 
 # setup.py needs Cython, which only the build's own environment has otherwise.
 "$PYTHON" -c 'import Cython, setuptools' 2>/dev/null || "$PYTHON" -m pip install --quiet 'Cython>=3.3,<4' 'setuptools>=77'
 
-rm -rf "$out"
-CC=$CC \
-CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-LDFLAGS='-fsanitize=address,undefined' \
-    "$PYTHON" setup.py --quiet build --build-base "$out" --build-lib "$out/lib" --force
+# Python's own objects come from malloc, so that each has its guarded block; leaks are not looked for, as the interpreter
+# keeps much for its lifetime.
+build address,undefined $out/address
+PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    check asan $out/address "$@" tests/native tests/properties/test_native_twins.py
 
-# malloc for everything of Python's, so that every object has its own guarded block; leaks are not looked for, as the
-# interpreter itself keeps much for its lifetime.
-LD_PRELOAD="$asan" PYTHONMALLOC=malloc \
-ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:handle_segv=1:strict_string_checks=1 \
-UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    "$PYTHON" -m pytest -q --capture=sys -p no:cacheprovider -o "pythonpath=$out/lib ." "$@" tests/native tests/properties/test_native_twins.py
+build thread $out/thread
+TSAN_OPTIONS=halt_on_error=1 check tsan $out/thread "$@" tests/native/test_worker.py

@@ -250,6 +250,21 @@ def test_a_bug_anywhere_else_comes_out_of_run() -> None:
     run(main())
 
 
+def test_a_bug_met_while_fetching_ahead_costs_that() -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+
+        def react(engine: ScriptedEngine, event: str) -> None:
+            raise IndexError("a bug")
+
+        engine.reaction = react
+        async with driving(engine) as (driver, _):
+            driver.refresh(monotonic())
+            assert driver.crashes == 1
+
+    run(main())
+
+
 def test_giving_up_answers_who_waits() -> None:
     async def main() -> None:
         engine, asked = ScriptedEngine(), Recorder()

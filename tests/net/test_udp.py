@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 
 from hsdnsd.wire.const import MAX_UDP_QUERY
-from tests.support.net import ScriptedEngine, UdpClient, answered, at, message, run, serving
+from tests.support.net import ScriptedEngine, UdpClient, answered, at, message, run, serving, udp_send
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -63,6 +63,23 @@ def test_replies_in_any_order_to_many_clients() -> None:
             for number, client in enumerate(clients):
                 assert (await client.receive())[0] == answered(message(b"later", number))
                 client.sock.close()
+
+    run(main())
+
+
+def test_after_a_batch_what_is_about_to_run_out_is_fetched() -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+
+        def react(engine: ScriptedEngine, event: str) -> None:
+            if event == "refresh":
+                engine.sends.append(udp_send(1, 0, upstream.sock.getsockname(), b"what is due"))
+
+        engine.reaction = react
+        with UdpClient() as upstream, UdpClient() as client:
+            async with serving(engine) as listeners:
+                client.send(message(b"now"), at(listeners))
+                assert (await upstream.receive())[0] == b"what is due"
 
     run(main())
 

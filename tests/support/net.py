@@ -101,6 +101,9 @@ class ScriptedEngine:
         self.deadline = None
         self._happened("deadline_passed")
 
+    def refresh(self, now: float) -> None:
+        self._happened("refresh")
+
     def give_up(self, now: float) -> None:
         for _ in range(len(self.waiting)):
             self.answer(0, given_up(self.waiting[0][1]))

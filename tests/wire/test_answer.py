@@ -211,8 +211,12 @@ def test_the_largest_answer() -> None:
     assert len(read_message_untrusted(wire).answer[0].rdatas) == room // 16
     with pytest.raises(WireError):
         build_answer(WEB, 0, [addresses(room // 16 + 1)])
-    with pytest.raises(WireError):
-        build_answer(WEB, 0, [rrset("web.db.svc", TXT, bytes(65536))])
+    exact = bytes(room - len(record(OWNER, TXT, b"")))
+    largest = build_answer(WEB, 0, [rrset("web.db.svc", TXT, exact)], ede=3)
+    assert len(render(largest, asked, HUGE)) == HUGE
+    for more in (1, 65536):
+        with pytest.raises(WireError):
+            build_answer(WEB, 0, [rrset("web.db.svc", TXT, exact + bytes(more))])
 
 
 def test_no_records_have_no_ttl() -> None:

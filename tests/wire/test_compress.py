@@ -62,7 +62,7 @@ def test_pointers_are_not_nested_deeper_than_the_readers_of_the_field_follow() -
     for name, start in starts.items():
         assert reader.read_untrusted(start, len(wire))[0] == name
         assert dns.name.from_wire(bytes(wire), start)[0].to_wire() == name
-        assert hops(bytes(wire), start) <= 8
+    assert max(hops(bytes(wire), start) for start in starts.values()) == 8
     assert len(wire) < sum(map(len, starts)) / 2
 
 

@@ -235,6 +235,13 @@ def test_64_kib_are_read_in_linear_time(wire: bytes) -> None:
     assert counted.reads < 2 * len(wire)
 
 
+def test_counts_that_cannot_be_met_cost_nothing() -> None:
+    wire = CountedBytes(u16(1, RESPONSE, 1, 65535, 65535, 65535) + full([RR])[12:])
+    with pytest.raises(WireError):
+        read_message_untrusted(wire)
+    assert wire.reads < 300
+
+
 def test_build_query() -> None:
     asked = question("A.test")
     assert build_query(7, asked, rd=True, cd=False, do=False, udp_size=None) == u16(7, 0x0100, 1, 0, 0, 0) + asked

@@ -1,0 +1,128 @@
+"""The daemon's tail: hits at a fixed rate while it lists a large cluster, is scraped, and takes events.
+
+10,000 headless Services with 100,000 endpoints come from the API server's stand-in. The daemon has listed them once
+and then answers; first in quiet, then while it is made to list everything again (as soon as it is done, once more), is
+scraped every second and takes 1,000 EndpointSlice events a second. The questions are for pods of these Services, so
+events also take away answers that are being asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from bench import ask, generator, wire
+from bench.cluster import large
+from bench.errors import BenchError
+from bench.plan import QUIET_SECONDS, TAIL_SECONDS, Plan
+from bench.process import free_port, running
+from bench.samples import Figures
+from bench.scenarios import Question, Scenario
+from bench.servers import HSDNSD
+from bench.servers.base import Site
+from bench.servers.hsdnsd import common
+from bench.standin import StandIn, get, stand_in
+
+EVENTS = 1000  # a second
+SCRAPE_INTERVAL = 1.0  # seconds
+ASKED_SERVICES = 60  # ten pods each
+
+_SAMPLE = re.compile(r'^(hsdnsd_watch_(?:relists|events)_total)\{kind="EndpointSlice"\} ([\d.e+]+)$', re.MULTILINE)
+
+
+def questions() -> Scenario:
+    asked = [
+        Question(f"{pod.name}.{service.domain}", "A")
+        for service in large(ASKED_SERVICES).services
+        for pod in service.pods
+    ]
+    return Scenario("tail", "tail", "A of one pod of a headless Service, of 10,000 such Services", tuple(asked), 1)
+
+
+def measure_tail(plan: Plan, folder: Path, shared: Path, upstream: int) -> Figures:
+    """One run; see the module.
+
+    Raises:
+        BenchError: the daemon does not start, answers wrong, or did not do what was to be measured.
+    """
+    scenario = questions()
+    place = folder / f"tail-{time.monotonic_ns()}"
+    place.mkdir()
+    queries = place / "queries"
+    queries.write_bytes(wire.query_file(scenario.questions, edns=False))
+    site = Site(place, free_port(), free_port(), upstream, shared)
+    with stand_in(place, plan.generator_core, "large") as api:
+        words = [*common(HSDNSD.find(shared), site), "--kubeconfig", str(api.kubeconfig(place))]
+        with running(words, place, plan.server_core) as process:
+            started = ask.wait_until_ready(process, site.port, scenario)
+            ask.check(site.port, scenario, edns=False)
+            quiet = generator.run(shared, site.port, queries, plan.generator_core, QUIET_SECONDS, rate=plan.rate)
+            told = _Scraper(site.admin, api)
+            api.tell(f"events?rate={EVENTS}")
+            loaded = told.during(
+                generator.command(shared, site.port, queries, plan.generator_core, TAIL_SECONDS, rate=plan.rate)
+            )
+            api.tell("events?rate=0")
+            memory = process.memory()
+    if not told.relists or not told.events:
+        raise BenchError(f"the daemon listed {told.relists} times and took {told.events} events: nothing was measured")
+    return {
+        **{f"quiet_{name}": getattr(quiet, name) for name in ("p50", "p99", "p999", "max", "lost")},
+        **{name: getattr(loaded, name) for name in ("p50", "p99", "p999", "max", "lost", "late")},
+        "not_found": loaded.answered - loaded.rcodes[0],
+        "start": started,
+        "relists": told.relists,
+        "events": told.events,
+        "scrapes": len(told.took),
+        "scrape_longest": max(told.took),
+        "octets": memory,
+    }
+
+
+class _Scraper:
+    """Scrapes the daemon once a second, and has it list again whenever a scrape shows that it is done with a list.
+
+    Attributes:
+        took: how long each scrape took, in seconds. relists, events: EndpointSlices listed again, events taken.
+    """
+
+    def __init__(self, admin: int, api: StandIn) -> None:
+        self._admin = admin
+        self._api = api
+        self.took: list[float] = []
+        self.relists = 0
+        self.events = 0
+
+    def during(self, command: list[str]) -> generator.Load:
+        """Work while a generator runs; what it told."""
+        before = self._scrape()
+        self.took.clear()
+        self._api.tell("relist")
+        over = threading.Event()
+        generating = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        watcher = threading.Thread(target=lambda: (generating.wait(), over.set()))
+        watcher.start()
+        last = before["relists"]
+        while not over.wait(SCRAPE_INTERVAL):
+            now = self._scrape()
+            if now["relists"] > last:
+                last = now["relists"]
+                self._api.tell("relist")
+        watcher.join()
+        output = generating.stdout.read() if generating.stdout else ""
+        after = self._scrape()
+        self.relists = int(after["relists"] - before["relists"])
+        self.events = int(after["events"] - before["events"])
+        return generator.parse(output)
+
+    def _scrape(self) -> dict[str, float]:
+        start = time.monotonic()
+        text = get(self._admin, "/metrics", timeout=30).decode()
+        self.took.append(time.monotonic() - start)
+        found = {name.removeprefix("hsdnsd_watch_").removesuffix("_total"): float(n) for name, n in _SAMPLE.findall(text)}
+        if found.keys() != {"relists", "events"}:
+            raise BenchError("the daemon's metrics do not tell its lists and events")
+        return found

@@ -1,0 +1,40 @@
+"""What controllers made of the objects of a test, read from the API."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.cluster.api_client import ApiClient, Object
+from tests.cluster.controllers import Controllers
+from tests.cluster.expect import MADE
+from tests.cluster.program import until
+
+
+class Pod(NamedTuple):
+    """A pod that has its addresses."""
+
+    name: str
+    ip: str
+    ip6: str
+
+
+def addressed_pods(api: ApiClient, namespace: str, **labels: str) -> list[Pod]:
+    """Those with the labels that have addresses and are not being deleted, by name."""
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    pods = []
+    for item in api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")["items"]:
+        if "deletionTimestamp" not in item["metadata"] and (ips := item["status"].get("podIPs")):
+            pods.append(Pod(item["metadata"]["name"], ips[0]["ip"], ips[1]["ip"]))
+    return sorted(pods)
+
+
+def pods_of(api: ApiClient, controllers: Controllers, workload: Object, replicas: int | None = None) -> list[Pod]:
+    """The pods of a StatefulSet or Deployment, once there are as many as it asks for (or `replicas`)."""
+    count = workload["spec"]["replicas"] if replicas is None else replicas
+    space, labels = workload["metadata"]["namespace"], workload["spec"]["selector"]["matchLabels"]
+
+    def probe() -> list[Pod] | None:
+        pods = addressed_pods(api, space, **labels)
+        return pods if len(pods) == count else None
+
+    return until(f"{count} pods of {workload['metadata']['name']}", probe, within=MADE, check=controllers.check)
