@@ -15,7 +15,7 @@ from bench import generator, machine, rounds
 from bench.cluster import generate
 from bench.errors import AbsentError, BenchError
 from bench.plan import Plan
-from bench.samples import MEMORY, RATE, TAIL, Sample, summarise
+from bench.samples import FLOOD, GENERATORS, MEMORY, RATE, TAIL, Sample, summarise
 from bench.scenarios import hit_scenarios
 from bench.servers import BY_NAME, SERVERS
 from bench.servers.base import Server
@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         plan = _plan(options, servers)
         for note in notes:
             print(note, flush=True)
-        print(f"about {max(1, round(plan.duration() / 60))} min", flush=True)
+        print(f"about {max(1, round(plan.duration() / 60))} min; --quick is one round of {plan.rounds}", flush=True)
         samples: list[Sample] = []
         failures: list[str] = []
         with rounds.ground(folder, plan) as ground:
@@ -58,9 +58,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
                 if isinstance(made, Sample):
                     samples.append(made)
                     print(f"{made.round}/{plan.rounds}  {line(made)}", flush=True)
-                elif str(made) not in failures:
-                    failures.append(str(made))
-                    print(f"FAILED {made}", file=sys.stderr, flush=True)
+                elif made.reason not in failures:
+                    failures.append(made.reason)
+                    print(f"FAILED {made.reason}", file=sys.stderr, flush=True)
     report = Report(
         facts, versions, servers, plan.scenarios, summarise(samples), [*notes, *(f"Failed: {text}" for text in failures)],
         shlex.join(["bench/run", *arguments]), plan.rounds, plan.seconds, plan.rate,
@@ -78,11 +78,16 @@ def line(sample: Sample) -> str:
     head = f"{key.server:14} {str(key):22} "
     if key.measure == MEMORY:
         return head + f"{figures['octets'] / 2**20:.1f} MiB"
-    if key.measure == RATE:
+    if key.measure in (RATE, FLOOD):
         return head + (
-            f"{figures['per_second']:,.0f} queries/s, {figures['lost']:.0f} lost, latency {figures['latency']:,.0f} us on average,"
+            f"{figures['per_second']:,.0f} queries/s, {figures['lost']:.0f} lost, latency {figures['latency']:,.0f} us,"
             f" CPU {figures['cpu']:.2f} us a query ({figures['user']:.2f} user + {figures['system']:.2f} system),"
             f" core {figures['busy']:.0%} used"
+        )
+    if key.measure == GENERATORS:
+        return head + (
+            f"bench/generator: p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f};"
+            f" dnsperf: p50 {figures['dnsperf_p50']:,.0f}, p99 {figures['dnsperf_p99']:,.0f}"
         )
     tail = " in the load" if key.measure == TAIL else ""
     return head + (
@@ -147,7 +152,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     names = ", ".join(BY_NAME)
-    add("--server", action="append", default=[], choices=BY_NAME, metavar="NAME", help=f"only this one; repeatable: {names}")
+    add(
+        "--server",
+        action="append",
+        default=[],
+        choices=BY_NAME,
+        metavar="NAME",
+        help=f"only this one; repeatable: {names}",
+    )
     scenarios = (*(scenario.name for scenario in HITS), *SPECIAL)
     add("--scenario", action="append", default=[], choices=scenarios, metavar="NAME",
         help=f"only this one; repeatable: {', '.join(scenarios)}")  # fmt: skip

@@ -201,7 +201,12 @@ _MANAGED: Object = {
         "f:metadata": {
             "f:annotations": {".": {}, "f:endpoints.kubernetes.io/last-change-trigger-time": {}},
             "f:generateName": {},
-            "f:labels": {".": {}, "f:app": {}, "f:kubernetes.io/service-name": {}, "f:service.kubernetes.io/headless": {}},
+            "f:labels": {
+                ".": {},
+                "f:app": {},
+                "f:kubernetes.io/service-name": {},
+                "f:service.kubernetes.io/headless": {},
+            },
             "f:ownerReferences": {".": {}, 'k:{"uid":"00000000-0000-4000-8000-000000000000"}': {}},
         },
         "f:ports": {},

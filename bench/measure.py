@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import dnsperf, generator, wire
 from bench.errors import BenchError
-from bench.process import TICK, Process
+from bench.process import TICK, Cpu, Process
+from bench.samples import Figures
 from bench.scenarios import NXDOMAIN, Scenario, data_file
-
-Figures = dict[str, float]
 
 MICROSECONDS = 1e6
 RCODES = {0: "NOERROR", NXDOMAIN: "NXDOMAIN"}
+WINDOW = 200  # outstanding; a receive buffer of the kernel's default size holds some 270 small datagrams
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,26 @@ def greatest_rate(target: Target, scenario: Scenario, *, edns: bool, seconds: fl
     """
     questions = target.folder / "questions"
     questions.write_text(data_file(scenario.questions))
-    before, core_before = target.process.cpu(), core_seconds(target.server_core)
+    meter = _Meter(target)
     run = dnsperf.parse(dnsperf.run(target.port, questions, target.core, seconds=seconds, edns=edns, once=once))
-    after, core_after = target.process.cpu(), core_seconds(target.server_core)
+    used = meter.read(run.completed, run.seconds)
     _must_be(run.rcodes, scenario, target)
-    user, system = after.user - before.user, after.system - before.system
-    return {
-        "per_second": run.per_second,
-        "lost": run.lost,
-        "latency": run.latency * MICROSECONDS,
-        "cpu": (user + system) / run.completed * MICROSECONDS,
-        "user": user / run.completed * MICROSECONDS,
-        "system": system / run.completed * MICROSECONDS,
-        "busy": (user + system) / run.seconds,
-        "others": max(0.0, core_after - core_before - user - system) / run.seconds,
-    }
+    return {"per_second": run.per_second, "lost": run.lost, "latency": run.latency * MICROSECONDS, **used}
+
+
+def flood(target: Target, scenario: Scenario, *, seconds: float) -> Figures:
+    """bench/generator in a closed loop: it sends in batches and so goes further than dnsperf before it is the limit.
+
+    Raises:
+        BenchError: see `greatest_rate`.
+    """
+    queries = target.folder / "queries"
+    queries.write_bytes(wire.query_file(scenario.questions, edns=False))
+    meter = _Meter(target)
+    load = generator.run(target.programs, target.port, queries, target.core, seconds, window=WINDOW)
+    used = meter.read(load.answered, load.seconds)
+    _must_be(_named(load), scenario, target)
+    return {"per_second": load.per_second, "lost": load.lost, "latency": load.p50, **used}
 
 
 def latencies(target: Target, scenario: Scenario, *, edns: bool, rate: int, seconds: float) -> Figures:
@@ -72,7 +78,7 @@ def latencies(target: Target, scenario: Scenario, *, edns: bool, rate: int, seco
     queries = target.folder / "queries"
     queries.write_bytes(wire.query_file(scenario.questions, edns=edns))
     load = generator.run(target.programs, target.port, queries, target.core, seconds, rate=rate)
-    _must_be({RCODES.get(rcode, str(rcode)): count for rcode, count in enumerate(load.rcodes) if count}, scenario, target)
+    _must_be(_named(load), scenario, target)
     return {
         "p50": load.p50,
         "p99": load.p99,
@@ -83,6 +89,54 @@ def latencies(target: Target, scenario: Scenario, *, edns: bool, rate: int, seco
     }
 
 
+def compare_generators(target: Target, scenario: Scenario, *, rate: int, seconds: float) -> Figures:
+    """The same server at the same rate under both generators: what bench/generator says of latencies, and dnsperf.
+
+    dnsperf takes the time when it has read a reply, bench/generator when the kernel had it, so dnsperf's are longer by
+    the wait of its own process.
+    """
+    own = latencies(target, scenario, edns=False, rate=rate, seconds=seconds)
+    questions = target.folder / "questions"
+    questions.write_text(data_file(scenario.questions))
+    told = dnsperf.run(target.port, questions, target.core, seconds=seconds, rate=rate, each=True)
+    sorted_latencies = sorted(seconds * MICROSECONDS for seconds in dnsperf.parse_latencies(told))
+    if not sorted_latencies:
+        raise BenchError("dnsperf -v told no latency")
+    theirs = {f"dnsperf_{name}": quantile(sorted_latencies, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    return {"p50": own["p50"], "p99": own["p99"], **theirs}
+
+
+def quantile(in_order: Sequence[float], share: float) -> float:
+    """The value that a share of them does not exceed (nearest rank)."""
+    return in_order[min(int(share * len(in_order)), len(in_order) - 1)]
+
+
+class _Meter:
+    """CPU time from its making until it is read."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._before, self._core_before = self._now()
+
+    def read(self, answers: int, seconds: float) -> Figures:
+        """The server's, for each answer, in microseconds; and the shares of its core that it and others used."""
+        if not answers:
+            raise BenchError("nothing was answered")
+        after, core_after = self._now()
+        user, system = after.user - self._before.user, after.system - self._before.system
+        others = max(0.0, core_after - self._core_before - user - system)
+        return {
+            "cpu": (user + system) / answers * MICROSECONDS,
+            "user": user / answers * MICROSECONDS,
+            "system": system / answers * MICROSECONDS,
+            "busy": (user + system) / seconds,
+            "others": others / seconds,
+        }
+
+    def _now(self) -> tuple[Cpu, float]:
+        return self._target.process.cpu(), core_seconds(self._target.server_core)
+
+
 def core_seconds(core: int) -> float:
     """How long a core has not been idle (proc_stat(5): user, nice, system, irq, softirq), in seconds."""
     for line in Path("/proc/stat").read_text().splitlines():
@@ -91,6 +145,10 @@ def core_seconds(core: int) -> float:
             user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, fields)
             return (user + nice + system + irq + softirq) / TICK
     raise BenchError(f"there is no core {core}")
+
+
+def _named(load: generator.Load) -> dict[str, int]:
+    return {RCODES.get(rcode, str(rcode)): count for rcode, count in enumerate(load.rcodes) if count}
 
 
 def _must_be(rcodes: dict[str, int], scenario: Scenario, target: Target) -> None:

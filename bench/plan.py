@@ -53,8 +53,8 @@ class Plan:
         """Seconds, about."""
         each = 0.0
         for server in self.servers:
-            # A scenario: the greatest rate without and with EDNS, latencies; a miss: rate and latencies.
-            measurements = 3 * len(list(self.asked_of(server))) + 2 * self.misses_of(server)
+            # A scenario: the greatest rate without and with EDNS, a flood, latencies; a miss: rate and latencies.
+            measurements = 4 * len(list(self.asked_of(server))) + 2 * self.misses_of(server)
             each += measurements * (self.seconds + 0.2) + SETTLE * bool(measurements)
         if self.misses:
             each += self.seconds

@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import ask, measure, tail, wire
 from bench.cluster import Cluster, generate, manifests
 from bench.errors import BenchError
 from bench.plan import MISS_RATE, MISSES_A_SECOND, Plan
 from bench.process import Process, free_port, running
-from bench.samples import LATENCY, MEMORY, RATE, TAIL, Key, Sample
+from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Sample
 from bench.scenarios import hit_scenarios, miss_scenario
-from bench.servers import HSDNSD, UPSTREAM
+from bench.servers import FLOOR, HSDNSD, UPSTREAM
 from bench.servers.base import Server, Site
 from bench.standin import stand_in
 from bench.zone import cluster_records, external_records, zone_file
 
 
-class Failure(Exception):  # noqa: N818  # an event, told beside samples
+class Failure(NamedTuple):
     """A measurement that could not be made."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,17 @@ def _one_server(plan: Plan, on: Ground, server: Server, number: int) -> Iterator
                     figures = measure.greatest_rate(target, scenario, edns=edns, seconds=plan.seconds)
                     yield Sample(Key(server.name, scenario.name, RATE, edns), number, figures)
                     if not edns:
+                        figures = measure.flood(target, scenario, seconds=plan.seconds)
+                        yield Sample(Key(server.name, scenario.name, FLOOD), number, figures)
                         figures = measure.latencies(target, scenario, edns=edns, rate=plan.rate, seconds=plan.seconds)
                         yield Sample(Key(server.name, scenario.name, LATENCY), number, figures)
                 except BenchError as error:
                     yield Failure(f"{server.name}, {scenario.name}: {error}")
         if scenarios:
             yield Sample(Key(server.name, "", MEMORY), number, {"octets": process.memory()})
+        if server is FLOOR and scenarios:
+            figures = measure.compare_generators(target, scenarios[0], rate=plan.rate, seconds=plan.seconds)
+            yield Sample(Key(server.name, "", GENERATORS), number, figures)
         if plan.misses_of(server):
             yield from _misses(plan, server, target, number)
 
@@ -134,9 +142,7 @@ def _upstream_itself(plan: Plan, on: Ground, number: int) -> Iterator[Sample]:
     """What a miss would cost if nobody stood between."""
     folder = on.folder / f"{UPSTREAM.name}-{number}"
     folder.mkdir()
-    target = measure.Target(
-        on.upstream, on.upstream_port, plan.generator_core, plan.generator_core, on.shared, folder
-    )
+    target = measure.Target(on.upstream, on.upstream_port, plan.generator_core, plan.generator_core, on.shared, folder)
     fresh = miss_scenario("direct", int(MISS_RATE * plan.seconds) + 1)
     figures = measure.latencies(target, fresh, edns=False, rate=MISS_RATE, seconds=plan.seconds)
     yield Sample(Key(UPSTREAM.name, "miss", LATENCY), number, figures)

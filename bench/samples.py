@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 Figures = dict[str, float]
 
-RATE, LATENCY, MEMORY, TAIL = "rate", "latency", "memory", "tail"
+RATE, FLOOD, LATENCY, MEMORY, TAIL, GENERATORS = "rate", "flood", "latency", "memory", "tail", "generators"
 
 
 class Key(NamedTuple):
     """What a figure is of.
 
     Attributes:
-        scenario: "" for memory. measure: RATE, LATENCY, MEMORY or TAIL.
+        scenario: "" for memory.
+        measure: RATE (dnsperf's closed loop), FLOOD (that of bench/generator), LATENCY (at a fixed rate), MEMORY, TAIL,
+            or GENERATORS (both generators at the same rate).
     """
 
     server: str

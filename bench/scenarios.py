@@ -51,7 +51,9 @@ def hit_scenarios(cluster: Cluster) -> tuple[Scenario, ...]:
         Scenario("pod-a", "pod A", "A of one pod of a headless Service; 600 names", tuple(pods), 1),
         Scenario("headless-a", "10 addresses", "A of a headless Service with ten pods; 20 names", tuple(rings), 10),
         Scenario("srv", "SRV", "SRV of a headless Service with three pods; 200 names", tuple(ports), 3),
-        Scenario("external", "external", "A of a name outside the cluster, cached; 200 names", tuple(hosts), 1, own=False),
+        Scenario(
+            "external", "external", "A of a name outside the cluster, cached; 200 names", tuple(hosts), 1, own=False
+        ),
         Scenario(
             "nxdomain",
             "NXDOMAIN",

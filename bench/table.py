@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.samples import LATENCY, MEMORY, RATE, TAIL, Key, Summary, median
+from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Summary, median
 from bench.scenarios import Scenario
 from bench.servers import FLOOR, UPSTREAM
 from bench.servers.base import Server
@@ -47,24 +47,26 @@ def _sections(report: Report) -> Iterator[str]:
     yield f"{_head(report)}\n"
     if any(_found(report, RATE)):
         yield "## CPU time for an answer, microseconds\n"
-        yield "User and system time of the server's process, over the answers given, under dnsperf's closed loop. Less is better.\n"
+        yield "Total (user + system) of the server's process, over the answers given, under dnsperf's closed loop. Less is better.\n"
         yield from _grid(report, RATE, _cpu)
         yield "\nThe same with EDNS in the query:\n"
         yield from _grid(report, RATE, _cpu, edns=True)
         yield "\n## Queries per second on one core\n"
         yield (
-            "dnsperf on the other core, closed loop, 100 queries outstanding. `≥`: the server used less than 95 % of its core,\n"
-            "so the generator was the limit. Lost queries stand behind the number, where there were any.\n"
+            "Closed loop, no EDNS, from the other core; first from bench/generator (batches, 200 queries outstanding), then from dnsperf\n"
+            "(100 outstanding). `≥`: the server used less than 95 % of its core, so it would have answered more. Lost queries stand\n"
+            "behind the number, where there were any.\n"
         )
+        yield from _grid(report, FLOOD, _per_second)
+        yield "\ndnsperf:\n"
         yield from _grid(report, RATE, _per_second)
-        yield "\nThe same with EDNS in the query:\n"
-        yield from _grid(report, RATE, _per_second, edns=True)
         yield ""
     if any(_found(report, LATENCY)):
         yield f"## Latency at {report.rate:,} queries per second, microseconds: p50 / p99 / p99.9\n"
         yield "Open loop, no EDNS. Lost queries stand behind, where there were any; `–`: not measured.\n"
         yield from _grid(report, LATENCY, _latency)
         yield ""
+    yield from _generators(report)
     yield from _memory(report)
     yield from _misses(report)
     yield from _tail(report)
@@ -119,6 +121,17 @@ def _lost(lost: float | None) -> str:
     return f" ({lost:,.0f} lost)" if lost else ""
 
 
+def _generators(report: Report) -> Iterator[str]:
+    key = Key(FLOOR.name, "", GENERATORS)
+    if key in report.summary:
+        value = {name: spread.median for name, spread in report.summary[key].items()}
+        yield (
+            f"The same server (the socket floor) at the same rate under both generators: bench/generator p50 {value['p50']:,.0f}, "
+            f"p99 {value['p99']:,.0f};\ndnsperf p50 {value['dnsperf_p50']:,.0f}, p99 {value['dnsperf_p99']:,.0f}. "
+            "dnsperf's count until it has read the reply, ours until the kernel has it.\n"
+        )
+
+
 def _memory(report: Report) -> Iterator[str]:
     rows = [(server, median(report.summary, Key(server.name, "", MEMORY), "octets")) for server in report.servers]
     found = [(server, octets) for server, octets in rows if octets is not None and server.name != FLOOR.name]
@@ -140,7 +153,9 @@ def _misses(report: Report) -> Iterator[str]:
         p50 = median(report.summary, latency, "p50")
         added = NONE if p50 is None or direct is None or server is UPSTREAM else f"{p50 - direct:,.0f}"
         per_second = _per_second(report.summary, rate)
-        rows.append(_row(_title(server), _cpu(report.summary, rate), per_second, _latency(report.summary, latency), added))
+        rows.append(
+            _row(_title(server), _cpu(report.summary, rate), per_second, _latency(report.summary, latency), added)
+        )
     if not rows:
         return
     yield "## Misses: names that nobody has asked before\n"

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from bench import ask, generator, wire
@@ -101,28 +101,32 @@ class _Scraper:
         before = self._scrape()
         self.took.clear()
         self._api.tell("relist")
-        over = threading.Event()
-        generating = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        watcher = threading.Thread(target=lambda: (generating.wait(), over.set()))
-        watcher.start()
-        last = before["relists"]
-        while not over.wait(SCRAPE_INTERVAL):
-            now = self._scrape()
-            if now["relists"] > last:
-                last = now["relists"]
-                self._api.tell("relist")
-        watcher.join()
-        output = generating.stdout.read() if generating.stdout else ""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as generating:
+            last = before["relists"]
+            while not self._is_over(generating):
+                now = self._scrape()
+                if now["relists"] > last:
+                    last = now["relists"]
+                    self._api.tell("relist")
+            output = generating.stdout.read() if generating.stdout else ""
         after = self._scrape()
         self.relists = int(after["relists"] - before["relists"])
         self.events = int(after["events"] - before["events"])
         return generator.parse(output)
 
+    def _is_over(self, process: subprocess.Popen[str]) -> bool:
+        """Whether a process has ended; waits until the next scrape is due."""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SCRAPE_INTERVAL)
+        return process.returncode is not None
+
     def _scrape(self) -> dict[str, float]:
         start = time.monotonic()
         text = get(self._admin, "/metrics", timeout=30).decode()
         self.took.append(time.monotonic() - start)
-        found = {name.removeprefix("hsdnsd_watch_").removesuffix("_total"): float(n) for name, n in _SAMPLE.findall(text)}
+        found = {
+            name.removeprefix("hsdnsd_watch_").removesuffix("_total"): float(n) for name, n in _SAMPLE.findall(text)
+        }
         if found.keys() != {"relists", "events"}:
             raise BenchError("the daemon's metrics do not tell its lists and events")
         return found

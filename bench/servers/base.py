@@ -92,9 +92,9 @@ class Server:
         raise AbsentError(f"no {self.program}; {self.package}{hint}")
 
     def describe(self, program: str) -> str:
-        """The program's version in its own words, "" if it has none."""
+        """The program's version number, "" if it has none."""
         if not self.version:
             return ""
         told = subprocess.run([program, *self.version], capture_output=True, text=True, timeout=30, check=False)
-        lines = [line.strip() for line in (told.stdout + told.stderr).splitlines()]
-        return next((line for line in lines if re.search(r"\d+\.\d+", line)), "unknown version")
+        found = re.search(r"\d+\.\d+[\w.~+:-]*", told.stdout + told.stderr)
+        return found[0] if found else "unknown"

@@ -16,9 +16,11 @@ from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.resolver import Bounds, Resolver
-from hsdnsd.engine.route import Route
+from hsdnsd.engine.rewrite import restored
+from hsdnsd.engine.route import LocalOptions, Route
+from hsdnsd.engine.static import StaticRecords
 from hsdnsd.engine.upstreams import Forwards
-from hsdnsd.records.result import EVERYTHING, Owner
+from hsdnsd.records.result import EVERYTHING, Owner, Result
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.answer import Answer, build_answer, render
 from hsdnsd.wire.const import EDE, MAX_MESSAGE, Rcode, RRType
@@ -83,16 +85,18 @@ class Engine:
         bounds: Bounds | None = None,
         exchange: ExchangeOptions | None = None,
         ttls: TtlLimits | None = None,
+        local: LocalOptions | None = None,
         coredns: bool = False,
     ) -> None:
         """
         Args:
             zone: the own zones; None if no source of Kubernetes objects is configured.
             entropy: gives so many octets of the system's random source.
+            local: what is answered here beside the own zones; None: nothing.
             coredns: what comes of an ExternalName whose target lies elsewhere is told as CoreDNS tells it.
         """
         self._bounds = bounds or Bounds()
-        self._route = Route(zone, forwards)
+        self._route = Route(zone, forwards, local)
         self._cache = cache
         self._finished = finished
         self._counters = counters
@@ -139,13 +143,18 @@ class Engine:
         if isinstance(query, Refusal):
             self._counters.refused(query.why)
             return query.reply or SILENCE
-        own = self._route.is_own(query.name)
+        name = self._route.final(query.name)
+        own = name is not None and self._route.is_own(name)
         self._counters.request(":" in source, tcp, query.qtype, own, query.do)
+        if name is None:
+            # As where a DNAME makes a name too long (RFC 6672 section 2.2).
+            self._counters.response(Rcode.YXDOMAIN)
+            return error_reply(query, Rcode.YXDOMAIN)
         limit = MAX_MESSAGE if tcp else query.udp_size
-        reply = self._answer_own(query, limit, now) if own else self._answer_other(query, limit, now)
+        reply = self._answer_own(query, name, limit, now) if own else self._answer_other(query, name, limit, now)
         if reply is not None:
             return reply
-        lookup = Lookup(query, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
+        lookup = Lookup(query, name, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
         return self._resolver.advance(lookup, now)
 
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:
@@ -186,22 +195,37 @@ class Engine:
             else:
                 self._finished.drop(owner)
 
+    def static_changed(self, records: StaticRecords) -> None:
+        """These are the static records now: nobody is given another answer for their names, once this returns."""
+        self._route.static = records
+        # A name that is new among them may have been answered by anybody before.
+        self._finished.clear()
+
     def _finish(self, exchange: Exchange | None, now: float) -> None:
         if exchange is not None:
             self._resolver.finish(exchange, now)
 
-    def _answer_own(self, query: Query, limit: int, now: float) -> bytes | None:
+    def _answer_own(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for a name of an own zone; None if a chain is to be followed or an upstream asked."""
-        result, _ = self._route.find(query.name, query.qtype)
+        result, _ = self._route.find(name, query.qtype)
         if result is None or result.chase is not None:
+            return None
+        return self._answer_here(query, name, result, limit, now)
+
+    def _answer_here(
+        self, query: Query, name: Name, result: Result, limit: int, now: float, aa: bool = True
+    ) -> bytes | None:
+        """The reply that a result makes; None if it needs a closer look."""
+        records = result.answer if name is query.name else restored(result.answer, name, query.name)
+        if records is None:
             return None
         answer = build_answer(
             query.name,
             result.rcode,
-            result.answer,
+            records,
             result.authority,
             result.additional,
-            aa=True,
+            aa=aa,
             fixed=True,
             ede=result.ede,
         )
@@ -209,9 +233,11 @@ class Engine:
             self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, result.owner)
         return self._reply(answer, query, limit, Outcome.OWN)
 
-    def _answer_other(self, query: Query, limit: int, now: float) -> bytes | None:
+    def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for any other name, if it is known or refused; None if an upstream is to be asked."""
-        zone = self._route.match(query.name)
+        result, zone = self._route.find_elsewhere(name, query.qtype)
+        if result is not None:
+            return self._answer_here(query, name, result, limit, now, aa=False)
         if zone is None or not query.rd:
             # Without RD: RFC 1034 section 4.3.1; it also keeps others from looking into the cache.
             self._counters.response(Rcode.REFUSED)
@@ -219,7 +245,10 @@ class Engine:
         if query.qtype == RRType.ANY:
             hinfo = RRset(query.name, RRType.HINFO, _ANY_TTL, (_ANY_RDATA,))
             return self._reply(build_answer(query.name, Rcode.NOERROR, [hinfo], fixed=True), query, limit, Outcome.OWN)
-        entry = self._cache.get(Key(query.name, query.qtype, query.do, query.cd, zone.number), now)
+        if name is not query.name:
+            # What is cached of the other name has to be put together anew for this one.
+            return None
+        entry = self._cache.get(Key(name, query.qtype, query.do, query.cd, zone.number), now)
         if entry is None or entry.chase is not None or entry.kind is Kind.FAILURE:
             return None
         self._counters.cache_hit(entry.kind.value)

@@ -18,6 +18,7 @@ class Lookup:
 
     Attributes:
         client: who gets the answer, opaque; source: address text, for limits and counters.
+        start: folded name at which the chain begins: the question's, or what that is rewritten to.
         name: folded name at which the chain stands.
         answer: RRsets found along the chain.
         own: the chain begins in an own zone, so the answer is authoritative.
@@ -27,13 +28,14 @@ class Lookup:
     """
 
     __slots__ = (
-        "answer", "budget", "client", "deadline", "ede", "links", "name", "own", "query", "source", "started", "tcp",
-        "truncated",
+        "answer", "budget", "client", "deadline", "ede", "links", "name", "own", "query", "source", "start",
+        "started", "tcp", "truncated",
     )  # fmt: skip
 
     def __init__(
         self,
         query: Query,
+        start: Name,
         client: Hashable,
         source: str,
         tcp: bool,
@@ -48,7 +50,8 @@ class Lookup:
         self.started = started
         self.deadline = deadline
         self.budget = budget
-        self.name: Name = query.name
+        self.start = start
+        self.name = start
         self.answer: list[RRset] = []
         self.own = False
         self.links = 0

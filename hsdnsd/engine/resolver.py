@@ -12,6 +12,7 @@ from hsdnsd.cache.store import Entry, Key, Kind
 from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, Exchanges, Problem
 from hsdnsd.engine.lookup import Lookup
+from hsdnsd.engine.rewrite import restored
 from hsdnsd.engine.route import Route
 from hsdnsd.errors import WireError
 from hsdnsd.wire.answer import Answer, build_answer, render, rrsets
@@ -208,7 +209,7 @@ class Resolver:
             if failure.ede == EDE.OTHER:
                 return self._conclude(lookup, Rcode.NOERROR)
             lookup.answer.clear()
-            return self._conclude(lookup, Rcode.NOERROR, self._route.own_soa(lookup.query.name))
+            return self._conclude(lookup, Rcode.NOERROR, self._route.own_soa(lookup.start))
         return self._fail(lookup, EDE(failure.ede or EDE.OTHER))
 
     def _conclude(
@@ -220,11 +221,14 @@ class Resolver:
         ede: int | None = None,
     ) -> bytes:
         query = lookup.query
+        records = lookup.answer if lookup.start is query.name else restored(lookup.answer, lookup.start, query.name)
+        if records is None:
+            return self._fail(lookup, EDE.OTHER)
         try:
             answer = build_answer(
                 query.name,
                 rcode,
-                lookup.answer,
+                records,
                 authority,
                 additional,
                 aa=lookup.own,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hsdnsd.engine import special_names
 from hsdnsd.engine.rewrite import Rewrites
-from hsdnsd.engine.special_names import SpecialNames
+from hsdnsd.engine.special_names import SpecialNames, has_data, look_up, no_data
 from hsdnsd.engine.static import NO_RECORDS, StaticRecords, answer_from
 from hsdnsd.engine.upstreams import Forwards, ForwardZone
 from hsdnsd.records.result import Result
@@ -35,19 +34,15 @@ class LocalOptions(msgspec.Struct, frozen=True):
 
 
 class Route:
-    """Decides in this order, the first that fits:
+    """Decides in this order; the first that fits has the say:
 
-    1. `final`: the end of the name in the question is rewritten, once. All else is decided by the name that comes of it,
-       so that no rewrite leads past any of it (CVE-2026-26017).
+    1. `final`: the end of the name in the question is rewritten, once. Everything else goes by the name that comes of
+       it, so that no rewrite leads past any of it (CVE-2026-26017).
     2. Static records.
-    3. A stub zone that was configured inside an own zone.
-    4. The own zones; what they do not have goes on where `fallthrough` says so.
-    5. A stub zone.
-    6. Special names.
-    7. Everybody else's AAAA records, if there are to be none.
-    8. The default upstreams.
-
-    `is_own` tells the names of 2, 4 and 6: those that no upstream is believed about.
+    3. The own zones, but for a stub zone configured inside one. What they do not have goes on where `fallthrough` says.
+    4. Special names, but for those that a stub zone covers.
+    5. That nobody else has AAAA records, if that is configured.
+    6. The longest stub zone, or the default upstreams.
     """
 
     def __init__(self, zone: Zone | None, forwards: Forwards, local: LocalOptions | None = None) -> None:
@@ -71,7 +66,7 @@ class Route:
         return self._rewrites.apply(name)
 
     def is_own(self, name: Name) -> bool:
-        """Whether a folded name is answered here (first of all)."""
+        """Whether a folded name is answered here (first of all): what upstreams say of it is not believed."""
         if name in self.static:
             return True
         if not name.endswith(self._tails):
@@ -90,19 +85,37 @@ class Route:
         own = self._zone.look_up(name, qtype) if self._zone is not None and self._in_own_zone(name, stub) else None
         if own is not None and not own.elsewhere:
             return own, None
-        result, forward_zone = self._find_special(name, qtype, own) if stub is None else (None, None)
-        if result is None:
-            result, forward_zone = self.find_elsewhere(name, qtype)
+        special = self._special.zone_of(name) if stub is None else None
+        if special is not None and own is not None and not has_data(special):
+            # An address that is nobody's alone, and not the cluster's.
+            return own, None
+        result, forward_zone = self.find_elsewhere(name, qtype) if special is None else (look_up(special, name, qtype), None)
         if own is None or forward_zone is not None:
             return result, forward_zone
-        if result is None:
-            return own, None
-        # It holds only for as long as the own zone has nothing to say.
-        return msgspec.structs.replace(result, owner=own.owner), None
+        # Whatever is said, it is said for as long as the own zone has nothing to say.
+        return own if result is None else msgspec.structs.replace(result, owner=own.owner), None
 
     def find_elsewhere(self, name: Name, qtype: int) -> tuple[Result | None, ForwardZone | None]:
         """The same for a name that is not answered here, or not found."""
         zone = self._forwards.match(name)
         if self._no_aaaa and qtype == RRType.AAAA and zone is not None:
-            return special_names.no_data(name, NO_AAAA_TTL), None
+            return no_data(name, NO_AAAA_TTL), None
         return None, zone
+
+    def match(self, name: Name) -> ForwardZone | None:
+        """Where a folded name that is not our own is asked."""
+        return self._forwards.match(name)
+
+    def forward_zone(self, number: int) -> ForwardZone:
+        """The forward zone that a cache key names."""
+        return self._forwards.zones[number]
+
+    def own_soa(self, name: Name) -> tuple[RRset, ...]:
+        """The SOA of the own zone that `name` lies in, as it stands in denials."""
+        return () if self._zone is None else (self._zone.soa(name),)
+
+    def _in_own_zone(self, name: Name, stub: ForwardZone | None) -> bool:
+        """Whether the own zones have the say; `stub` is the longest stub zone that the name lies in."""
+        if self._zone is None or not self._zone.covers(name):
+            return False
+        return not self._inner_stubs or stub is None or not self._zone.covers(stub.name)

@@ -85,6 +85,8 @@ class Manifests:
         try:
             seen = await asyncio.to_thread(look, self._paths)
             if seen.signature == self._signature:
+                if not self._trouble:
+                    self._alive()
                 return
             self._signature = seen.signature if seen.settled else None
             reading = await asyncio.to_thread(self._read, seen)
@@ -114,11 +116,15 @@ class Manifests:
             sink(Replaced(kind, facts))
         for state in self.watches():
             state.synced = state.connected = True
-            state.last_alive = self._clock()
+        self._alive()
         if seen.signature != self._reported or self._trouble:
             self._reported, self._trouble = seen.signature, ""
             self._other.skipped += reading.skipped.total()
             self._report(seen, reading)
+
+    def _alive(self) -> None:
+        for state in self.watches():
+            state.last_alive = self._clock()
 
     def _failed(self, trouble: str) -> None:
         for state in self.watches():

@@ -92,7 +92,10 @@ cdef class Endpoint:
         cdef tuple held = tuple(replies)  # keeps the octets where they are while the kernel reads them
         cdef Lane* lane = &self.replies
         cdef bytes wire, peer
+        lane.out_count = 0
         for wire, peer in held:
+            if wire is None or peer is None:
+                raise TypeError("a reply is octets and a peer")
             if lane.out_count == lane.size:
                 with nogil:
                     write_batch(lane, fd)
@@ -101,7 +104,6 @@ cdef class Endpoint:
                 <const uint8_t*>PyBytes_AS_STRING(peer), PyBytes_GET_SIZE(peer),
                 <const uint8_t*>PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire),
             ):
-                lane.out_count = 0
                 raise ValueError("a peer of another family than the socket's")
         with nogil:
             write_batch(lane, fd)

@@ -86,8 +86,6 @@ cdef void _read_questions(Server* server) noexcept nogil:
             continue
         if read_question(octets_of(lane, number), lane.in_heads[number].msg_len, question):
             take_hash(server.store, question)
-        else:
-            question.key_size = 0
 
 
 cdef void _find_candidates(Server* server) noexcept nogil:

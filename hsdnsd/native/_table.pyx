@@ -31,11 +31,12 @@ cdef extern from *:
 cdef extern from "<math.h>":
     double INFINITY
 
+cdef size_t ENTRY_BYTES = contract.ENTRY_BYTES
 cdef size_t OWNER_SLOTS = contract.OWNER_SLOTS
 cdef size_t MAX_DUE = contract.MAX_DUE
 cdef int SECOND_CHANCES = contract.SECOND_CHANCES
 
-if contract.ENTRY_BYTES < sizeof(Entry) or contract.INDEX_BYTES < sizeof(Place):
+if ENTRY_BYTES < sizeof(Entry) or contract.INDEX_BYTES < sizeof(Place):
     raise ImportError("entries are larger on this machine than the contract weighs them")
 
 
@@ -80,7 +81,7 @@ cdef void _empty(Store* store, size_t hole) noexcept nogil:
 
 cdef inline size_t _weight(Entry* entry) noexcept nogil:
     """Octets that malloc takes for an entry: its parts and 8 of malloc's own, in steps of 16."""
-    return (sizeof(Entry) + 2 * entry.ttl_count + entry.key_size + entry.body_size + 8 + 15) & ~<size_t>15
+    return (ENTRY_BYTES + 2 * entry.ttl_count + entry.key_size + entry.body_size + 8 + 15) & ~<size_t>15
 
 
 cdef inline Queue* _queue_of(Store* store, Entry* entry) noexcept nogil:

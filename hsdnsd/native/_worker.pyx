@@ -55,6 +55,8 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef enum:
     # What is read after `close` was called: all that waits in the largest receive buffer, and no flood without end.
     LAST_BATCHES = 512
+    # How many full batches are served before looking whether the end has come.
+    BATCHES_IN_A_ROW = 64
 
 cdef size_t MAX_WAITING = contract.MAX_WAITING
 cdef size_t MAX_WAITING_BYTES = contract.MAX_WAITING_BYTES
@@ -104,24 +106,27 @@ cdef void* _run(void* argument) noexcept nogil:
     """Read while something is there, then wait for more, or for the end."""
     cdef Post* post = <Post*>argument
     cdef pollfd[2] watched
-    cdef int left = LAST_BATCHES
+    cdef int left
     watched[0].fd = post.fd
     watched[1].fd = post.stop
     watched[0].events = watched[1].events = POLLIN
-    while _serve_what_is_there(post) >= 0:
+    while _serve_batches(post) >= 0:
         poll(watched, 2, -1)
         if watched[1].revents:
             break
+    left = LAST_BATCHES
     while left and _serve_batch(post) > 0:
         left -= 1
     return NULL
 
 
-cdef int _serve_what_is_there(Post* post) noexcept nogil:
+cdef int _serve_batches(Post* post) noexcept nogil:
     """Serve until a batch comes that is not full, as nothing waits behind it. Below 0: see `_serve_batch`."""
     cdef int came = <int>post.server.lane.size
-    while came == <int>post.server.lane.size:
+    cdef int left = BATCHES_IN_A_ROW
+    while left and came == <int>post.server.lane.size:
         came = _serve_batch(post)
+        left -= 1
     return came
 
 
@@ -264,7 +269,7 @@ cdef class Worker(Endpoint):
         self.post.passage.event = self.post.stop = self.post.fd = -1
         if pthread_mutex_init(&self.post.passage.lock, NULL) != 0:
             raise MemoryError
-        self.post.server = &self.server
+        self.post.server = &self.server  # from here on there is something to undo
         self.post.passage.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         self.post.stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if self.post.passage.event < 0 or self.post.stop < 0:
@@ -275,6 +280,8 @@ cdef class Worker(Endpoint):
 
     def __dealloc__(self):
         cdef Waiting* waiting
+        if self.post.server == NULL:
+            return
         _stop(&self.post)
         while self.post.passage.first != NULL:
             waiting = self.post.passage.first

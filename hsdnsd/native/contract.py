@@ -144,7 +144,10 @@ class Table(Protocol):
 
 
 class Batch(Protocol):
-    """One UDP socket, owned by the caller, bound, non-blocking. Turns on what it needs of the socket's options."""
+    """One UDP socket, owned by the caller, bound, non-blocking. Turns on what it needs of the socket's options.
+
+    Used by one thread of Python's; only the counters may be read by any.
+    """
 
     def __init__(self, sock: socket, table: Table, size: int = BATCH) -> None: ...
 

@@ -234,8 +234,8 @@ class Connection:
             return
         if not data:
             self._over = self._eof = True
-        elif not self._frames:
-            self._since = now
+        elif self._asked and not self._frames:
+            self._since = now  # a message begins; the first one has its time from the connection's begin
         self._frames.feed(data)
         self._go_on(now)
 

@@ -146,9 +146,9 @@ class Driver:
         self.settle(now)
 
     def _failed(self, exchange: int, attempt: int, problem: str, now: float) -> None:
-        left_out = self._seldom.due(problem, now)
-        if left_out is not None:
-            log.warning("upstream %s (%d more since the last such line)", problem, left_out)
+        repeated = self._seldom.due(problem, now)
+        if repeated is not None:
+            log.warning("upstream %s%s", problem, repeated)
         try:
             self._engine.upstream_failed(exchange, attempt, now)
         except Exception as error:  # noqa: BLE001 - as in `query`
@@ -173,9 +173,9 @@ class Driver:
     def _survived(self, error: Exception, now: float) -> None:
         self.crashes += 1
         place = traceback.extract_tb(error.__traceback__)[-1]
-        left_out = self._seldom.due((type(error), place.filename, place.lineno), now)
-        if left_out is not None:
-            log.error("a packet was given up (%d more since the last such line)", left_out, exc_info=error)
+        repeated = self._seldom.due((type(error), place.filename, place.lineno), now)
+        if repeated is not None:
+            log.error("a packet was given up%s", repeated, exc_info=error)
 
 
 def servfail(wire: bytes) -> bytes:

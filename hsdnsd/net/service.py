@@ -58,7 +58,7 @@ class Listeners:
         """
         self.stop_accepting()
         for listener in self.udp:
-            listener.read_all(deadline)
+            listener.read_all()
             listener.stop()
         self.tcp.drain()
         with contextlib.suppress(TimeoutError):
@@ -67,7 +67,7 @@ class Listeners:
                 await self.tcp.closed()
         # What came while we waited, and can be answered at once, need not be lost either.
         for listener in self.udp:
-            listener.read_all(deadline)
+            listener.read_all()
         self.driver.give_up()
 
 

@@ -194,9 +194,9 @@ class TcpServer:
     def _pause(self, listener: socket.socket, error: OSError) -> None:
         self.accept_errors += 1
         self._evict()
-        left_out = self._seldom.due(error.errno, monotonic())
-        if left_out is not None:
-            log.warning("can't accept TCP connections: %s (%d more since the last such line)", error.strerror, left_out)
+        repeated = self._seldom.due(error.errno, monotonic())
+        if repeated is not None:
+            log.warning("can't accept TCP connections: %s%s", error.strerror, repeated)
         if self._listeners[listener] is None:
             self._loop.remove_reader(listener.fileno())
             self._listeners[listener] = self._loop.call_later(_PAUSE, self._driver.guarded(self.listen), listener)

@@ -6,11 +6,14 @@ import asyncio
 import socket
 from collections.abc import Hashable
 from time import monotonic
-from typing import cast
+from typing import Final, cast
 
 from hsdnsd.native.contract import Batch, Peer
 from hsdnsd.native.peer import source_of
 from hsdnsd.net.driver import Driver
+
+# More small datagrams than a receive buffer holds: what is read after these has arrived after the first was read.
+MAX_WAITING: Final = 16 << 10
 
 
 class UdpListener:
@@ -42,9 +45,10 @@ class UdpListener:
             self.batch.send(self._replies)
             self._replies.clear()
 
-    def read_all(self, deadline: float) -> None:
-        """Answer what has arrived, until the socket is empty or the time is up."""
-        while monotonic() < deadline:
+    def read_all(self) -> None:
+        """Answer everything that has arrived."""
+        first = self.batch.received
+        while self.batch.received - first < MAX_WAITING:
             before = self.batch.received
             self._readable()
             if self.batch.received == before:

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from hsdnsd.wire.name import Name, from_labels
+
 _DASHED: Final = b"0123456789abcdef-"
 _IPV4_TREE: Final = (b"in-addr", b"arpa")
 _IPV6_TREE: Final = (b"ip6", b"arpa")
@@ -22,7 +24,7 @@ def canonical_text(address: bytes) -> str:
 
 
 def dashed(text: str) -> bytes:
-    """The label that an address gives an endpoint: its text with dashes; never ending in one (dns-rules H5, H7)."""
+    """The label that an address gives an endpoint: its text with dashes, but for a last one (docs/names.md, H7)."""
     if "." in text:
         return text.replace(".", "-").encode("ascii", "replace")
     label = text.replace(":", "-").encode("ascii", "replace")
@@ -40,6 +42,13 @@ def dashed_address(label: bytes) -> bytes | None:
         return IPv6Address(text.replace("-", ":")).packed
     except ValueError:
         return None
+
+
+def reverse_name(address: bytes) -> Name:
+    """The name that a packed address has in its reverse tree (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
+    if len(address) == 4:
+        return from_labels((*(b"%d" % octet for octet in reversed(address)), *_IPV4_TREE))
+    return from_labels((*(b"%c" % nibble for nibble in reversed(address.hex().encode())), *_IPV6_TREE))
 
 
 class AddressRange(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a name below one of the zones asks for, from its labels alone (dns-rules 2.2, 2.3, 2.7, 2.8)."""
+"""What a name below one of the zones asks for, from its labels alone (docs/names.md)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Selection(msgspec.Struct, frozen=True):
 
     Attributes:
         endpoint: an endpoint's name.
-        port, protocol: of a port, without the underscores, which are optional (dns-rules 2.3).
+        port, protocol: of a port, without the underscores, which are optional.
     """
 
     endpoint: bytes = b""

@@ -1,4 +1,4 @@
-"""The name servers of the own zones (dns-rules A2, A6)."""
+"""The name servers of the own zones (docs/names.md, A2 and A6)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hsdnsd.wire.name import Name
 
 
 class Pods(enum.Enum):
-    """Which names below `pod.ZONE` are answered (dns-rules: 2.7)."""
+    """Which names below `pod.ZONE` are answered (docs/names.md, P1 to P6)."""
 
     DISABLED = "disabled"
     INSECURE = "insecure"

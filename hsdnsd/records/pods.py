@@ -1,4 +1,4 @@
-"""Pod names: `10-1-2-3.N.pod.Z`, not in the specification any more but served for compatibility (dns-rules 2.7)."""
+"""Pod names, `10-1-2-3.N.pod.Z`: not in the specification, but served for compatibility (docs/names.md, P1 to P6)."""
 
 from __future__ import annotations
 

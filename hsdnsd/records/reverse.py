@@ -1,4 +1,4 @@
-"""Reverse names: an address -> the Service whose cluster IP it is, or else the endpoints at it (dns-rules 2.8)."""
+"""Reverse names: an address -> the Service whose cluster IP it is, or else its endpoints (docs/names.md, R1 to R7)."""
 
 from __future__ import annotations
 

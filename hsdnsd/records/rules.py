@@ -1,4 +1,7 @@
-"""One Service and its slices -> what each name at and below it has, in the order of the DNS specification."""
+"""One Service and its slices -> what each name at and below it has, in the order of the DNS specification.
+
+Rules in parentheses are those of docs/names.md.
+"""
 
 from __future__ import annotations
 

@@ -42,17 +42,21 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 class Zone:
-    """The zones that are served here: the cluster domain and its reverse zones."""
+    """The zones that are served here: the cluster domain and its reverse zones.
+
+    Attributes:
+        zones: their folded names, the longest first.
+    """
 
     def __init__(self, options: ZoneOptions, table: Table) -> None:
         self._options = options
         self._table = table
         # The longest suffix wins (M1).
-        self._zones = sorted((options.zone, *options.reverse_zones), key=len, reverse=True)
+        self.zones = sorted((options.zone, *options.reverse_zones), key=len, reverse=True)
 
     def covers(self, name: Name) -> bool:
         """Whether a folded name lies in one of the zones served here (longest suffix). Cannot fail."""
-        return any(is_within(name, zone) for zone in self._zones)
+        return any(is_within(name, zone) for zone in self.zones)
 
     def soa(self, name: Name) -> RRset:
         """The SOA of the zone that a covered folded name lies in, as it stands in denials. Cannot fail."""
@@ -203,7 +207,7 @@ class Zone:
         return _Node(name, zone, read_reverse(left, labels(zone), self._options.coredns))
 
     def _zone_of(self, name: Name) -> Name:
-        return next(zone for zone in self._zones if is_within(name, zone))
+        return next(zone for zone in self.zones if is_within(name, zone))
 
     def _cname(self, name: Name, target: Name) -> RRset:
         return RRset(name, RRType.CNAME, self._options.ttls.external, (target,))

@@ -5,25 +5,29 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from tests.cluster.daemon import Daemon
-
-_PAUSE: Final = 0.002  # seconds between two questions: hundreds a second, and half a core left to the control plane
 
 
 class Asking:
     """A context manager that asks the same questions over and over, in turn, from a thread of its own.
 
-    Leaving it raises whatever went wrong: a question that was not answered, an answer that is none.
+    Once entered, every question has been answered. Leaving it raises whatever went wrong: a question that was not
+    answered, an answer that is none.
 
     Args:
         questions: (name, type).
         tcp: where an answer is larger than a datagram.
+        pause: seconds between two questions. By default hundreds a second, which leaves the machine to the control
+            plane; where an answer has a thousand records, reading it is the work.
     """
 
-    def __init__(self, daemon: Daemon, *questions: tuple[str, str], tcp: bool = False) -> None:
+    def __init__(
+        self, daemon: Daemon, *questions: tuple[str, str], tcp: bool = False, pause: float = 0.002
+    ) -> None:
         self._daemon = daemon
+        self._pause = pause
         self._questions = questions
         self._tcp = tcp
         self._history: dict[tuple[str, str], list[frozenset[str]]] = {question: [] for question in questions}
@@ -34,6 +38,7 @@ class Asking:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self.settle()
         return self
 
     def __exit__(
@@ -50,7 +55,7 @@ class Asking:
         """Return when every question has been asked once more, and answered."""
         rounds = self._rounds + 2  # the present round may have passed a question already
         while self._rounds < rounds and self._failure is None:
-            time.sleep(_PAUSE)
+            time.sleep(self._pause)
 
     def history(self, name: str, rdtype: str) -> list[frozenset[str]]:
         """The answers to this question in the order of time, each as often as it came anew after another one."""
@@ -72,7 +77,7 @@ class Asking:
                     now = self._daemon.answers(name, rdtype, tcp=self._tcp)
                     if not history or history[-1] != now:
                         history.append(now)
-                    time.sleep(_PAUSE)
+                    time.sleep(self._pause)
                 self._rounds += 1
         except Exception as error:  # told by __exit__, in the test's own thread
             self._failure = error

@@ -67,7 +67,9 @@ def service_account(namespace: str, name: str, *rules: Object) -> list[Object]:
 
 
 def node(name: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    """With the labels that a kubelet sets."""
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
 def stateful_set(namespace: str, service_name: str, replicas: int, *, ports: Sequence[Object] = (), **labels: str) -> Object:

@@ -98,11 +98,18 @@ class Program:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def until(what: str, probe: Callable[[], T | None], *, within: float, check: Callable[[], None] | None = None) -> T:
+def until(
+    what: str,
+    probe: Callable[[], T | None],
+    *,
+    within: float,
+    check: Callable[[], None] | None = None,
+    pause: float = 0.01,
+) -> T:
     """Call `probe` until it gives something true, and return that. OSError counts as "not yet".
 
     Args:
-        within: seconds.
+        within: seconds. pause: between two calls.
         check: called before every probe; raises where waiting on is of no use.
 
     Raises:
@@ -121,4 +128,4 @@ def until(what: str, probe: Callable[[], T | None], *, within: float, check: Cal
             last = error
         if time.monotonic() > end:
             raise AssertionError(f"not within {within} s: {what} (last: {last!r})")
-        time.sleep(0.01)
+        time.sleep(pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -105,8 +104,7 @@ def test_consul_with_eight_ports(control_plane: ControlPlane, controllers: Contr
     ports = {port["port"] for port in consul["spec"]["ports"]}
     srv = {f"0 4 {port} {each.name}.{name}." for port in ports for each in pods}
     assert len(srv) == 15
-    for tcp in (False, True):
-        assert daemon.answers(name, "SRV", tcp=tcp) == srv
+    assert daemon.answers(name, "SRV", tcp=True) == srv
     for port in consul["spec"]["ports"]:
         srv = {f"0 33 {port['port']} {each.name}.{name}." for each in pods}
         assert daemon.answers(f"_{port['name']}._{port['protocol'].lower()}.{name}", "SRV") == srv
@@ -127,10 +125,9 @@ def test_dual_stack(control_plane: ControlPlane, controllers: Controllers, daemo
         assert daemon.answers(f"{four}.{name}", "A") == {each.ip}
         assert daemon.answers(f"{four}.{name}", "AAAA") == NODATA
         assert daemon.answers(f"{six}.{name}", "AAAA") == {each.ip6}
-        assert daemon.answers(reverse(each.ip6), "PTR") == {f"{six}.{name}."}
+        assert daemon.answers(reverse(each.ip6), "PTR") >= {f"{six}.{name}."}  # and maybe that behind `cache`
     for rdtype, ip in zip(("A", "AAAA"), cache["spec"]["clusterIPs"], strict=True):
         assert daemon.answers("cache.dual.svc.cluster.local", rdtype) == {ip}
-    assert IPv6Address(cache["spec"]["clusterIPs"][1]).compressed == cache["spec"]["clusterIPs"][1]
 
 
 def test_the_deployed_daemonset_rolls_out(
@@ -224,4 +221,4 @@ def test_hosts_of_several_services_each_have_their_own_names(
     assert daemon.answers(f"db-0.db-all.{domain}", "A") == NXDOMAIN
     assert daemon.answers(f"{first.ip.replace('.', '-')}.db-all.{domain}", "A") == {first.ip}
     both = {f"db-0.db.{domain}.", f"{first.ip.replace('.', '-')}.db-all.{domain}."}
-    assert daemon.answers(reverse(first.ip), "PTR") == both
+    assert daemon.answers(reverse(first.ip), "PTR") >= both  # and maybe that behind the third

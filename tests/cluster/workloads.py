@@ -37,4 +37,7 @@ def pods_of(api: ApiClient, controllers: Controllers, workload: Object, replicas
         pods = addressed_pods(api, space, **labels)
         return pods if len(pods) == count else None
 
-    return until(f"{count} pods of {workload['metadata']['name']}", probe, within=MADE, check=controllers.check)
+    # To list a thousand pods is work for the API server, which has these pods to make.
+    pause = count / 1000
+    what = f"{count} pods of {workload['metadata']['name']}"
+    return until(what, probe, within=MADE, check=controllers.check, pause=pause)

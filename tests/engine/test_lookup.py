@@ -12,7 +12,7 @@ from hsdnsd.wire.rrset import RRset
 def lookup(tcp: bool = False) -> Lookup:
     name = from_text("a.test")
     query = Query(1, name + b"\0\1\0\1", name, RRType.A, True, False, False, True, False, 1232)
-    return Lookup(query, "client", "192.0.2.1", tcp, 0.0, 4.0, 6)
+    return Lookup(query, name, "client", "192.0.2.1", tcp, 0.0, 4.0, 6)
 
 
 def test_the_limit_is_what_the_transport_and_the_client_take() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -100,6 +101,24 @@ def test_a_change_of_nothing_that_dns_reads_tells_nothing(tmp_path: Path) -> Non
         assert await followed.poll() == []
         followed.write("a.yaml", "# a comment\n" + service("a"))
         assert await followed.poll() == []
+
+    run(test, tmp_path)
+
+
+def test_a_look_that_finds_nothing_new_is_a_proof_of_life_unless_something_is_broken(tmp_path: Path) -> None:
+    async def test(followed: Followed) -> None:
+        followed.write("a.yaml", service("a"))
+        os.utime(tmp_path / "a.yaml", ns=(1, 1))
+        await followed.start()
+        followed.now = 200.0
+        await followed.poll()
+        assert followed.state("Service").last_alive == 200.0
+        followed.write("a.yaml", "a: [")
+        os.utime(tmp_path / "a.yaml", ns=(1, 1))
+        followed.now = 300.0
+        for _ in range(2):
+            await followed.poll()
+        assert followed.state("Service").last_alive == 200.0
 
     run(test, tmp_path)
 

@@ -148,6 +148,20 @@ def test_a_peer_of_another_socket_is_an_error(twin: Twin) -> None:
         assert batch.sent == 0
 
 
+def test_a_failed_send_leaves_nothing_for_the_next(twin: Twin) -> None:
+    """The octets of the first reply are gone by then."""
+    with udp() as server, udp() as client:
+        batch = twin.Batch(server, twin.Table())
+        client.sendto(b"query", address_of(server))
+        [(_, peer, _)] = batch.receive(0.0)
+        for wrong in (None, "text"):
+            with pytest.raises(TypeError):
+                batch.send([(b"first", peer), (wrong, peer)])
+            waiting(client)
+            batch.send([(b"second", peer)])
+            assert waiting(client) == [b"second"]
+
+
 def test_what_the_kernel_drops_is_counted(twin: Twin) -> None:
     with udp() as server, udp() as client:
         batch = twin.Batch(server, twin.Table())

@@ -190,6 +190,33 @@ def test_a_closed_worker_lets_go_of_the_address() -> None:
             pass
 
 
+def test_a_worker_that_cannot_be_made_leaves_nothing_behind() -> None:
+    before = threads(), set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(ValueError, match="1024"), udp() as server:
+        _worker.Worker(server, CYTHON.Table(), 0)
+    with pytest.raises(TypeError), udp() as server:
+        _worker.Worker(server, None)
+    assert (threads(), set(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_flood_does_not_keep_a_worker_from_ending() -> None:
+    """Full batches without end: what is read after `close` is bounded."""
+    stop = threading.Event()
+
+    def flood(server: socket.socket) -> None:
+        with client_of(server) as client:
+            while not stop.is_set():
+                client.send(query())
+
+    with udp() as server, worker_of(server, holding(version(1)), 1) as worker:
+        flooder = threading.Thread(target=flood, args=(server,))
+        flooder.start()
+        until(lambda: worker.hits > 200)
+        worker.close()
+        stop.set()
+        flooder.join()
+
+
 def test_signals_are_pythons() -> None:
     before = threads()
     with udp() as server, worker_of(server, CYTHON.Table()):

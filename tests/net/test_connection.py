@@ -355,10 +355,21 @@ async def alone(limits: Tcp) -> AsyncIterator[tuple[Server, Driver, connection.C
         exchanges.close_all()
 
 
+def test_the_first_message_has_its_time_from_the_connections_begin() -> None:
+    async def main() -> None:
+        async with alone(Tcp()) as (_, _, one, client):
+            assert one.expire(2.9) is False
+            client.send(b"\0")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert one.expire(2.9) is False
+            assert one.expire(3.1) is True
+
+    run(main())
+
+
 def test_while_a_message_waits_for_its_turn_no_time_runs() -> None:
     async def main() -> None:
-        async with alone(Tcp()) as (_, _, one, _):
-            assert one.expire(3.1) is True
         async with alone(Tcp()) as (server, _, one, client):
             client.send(framed(message(b"now")) + b"\0")
             await server.turn.wait()

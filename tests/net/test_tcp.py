@@ -193,7 +193,7 @@ def test_accept_runs_out_of_something(number: int, caplog: pytest.LogCaptureFixt
             assert (server.accept_errors, server.evicted) == (2, 1)
 
     run(main())
-    assert caplog.messages == [f"can't accept TCP connections: {os.strerror(number)} (0 more since the last such line)"]
+    assert caplog.messages == [f"can't accept TCP connections: {os.strerror(number)}"]
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO])

@@ -8,6 +8,7 @@ from time import monotonic
 
 import pytest
 
+from hsdnsd.net import udp
 from hsdnsd.wire.const import MAX_UDP_QUERY
 from tests.support.net import ScriptedEngine, UdpClient, answered, at, message, run, serving, udp_send
 
@@ -141,6 +142,23 @@ def test_a_flood_leaves_everybody_else_a_turn() -> None:
                     turns.append(len(engine.queries))
         most = max(later - earlier for earlier, later in itertools.pairwise([0, *turns]))
         assert 0 < most <= 128
+
+    run(main())
+
+
+def test_what_goes_on_arriving_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "MAX_WAITING", 100)
+
+    async def main() -> None:
+        engine = ScriptedEngine()
+        async with serving(engine) as listeners:
+            with UdpClient() as client:
+                for number in range(200):
+                    client.send(message(b"silent", number), at(listeners))
+                listeners.udp[0].read_all()
+                assert 100 <= len(engine.queries) < 200
+                listeners.udp[0].read_all()
+                assert len(engine.queries) == 200
 
     run(main())
 

@@ -71,6 +71,15 @@ def test_a_service_that_is_not_exposed_is_no_name_server() -> None:
     assert cluster.ask("", "NS").data == ["ns.dns.cluster.local."]
 
 
+def test_coredns_names_services_of_namespaces_that_are_not_there() -> None:
+    dns = (service("dns", "10.96.0.10"), endpoint_slice("dns", endpoint("192.0.2.53")))
+    cluster = Cluster(*dns, own_addresses=OWN, coredns=True)
+    was = cluster.ask("", "NS")
+    assert was.data == ["dns.shop.svc.cluster.local."]
+    assert was.result.owner in cluster.tell(service("dns", "10.96.0.11"))
+    assert cluster.ask("", "NS").additional_data == ["dns.shop.svc.cluster.local. 10.96.0.11"]
+
+
 def test_without_an_address_there_is_no_name_server() -> None:
     cluster = Cluster(SHOP)
     assert cluster.ask("", "NS").data == "NODATA"

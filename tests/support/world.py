@@ -19,6 +19,7 @@ from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.exchange import ExchangeOptions, Send
 from hsdnsd.engine.resolver import Bounds
+from hsdnsd.engine.route import LocalOptions
 from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
 from hsdnsd.records.model import Fact, Kind, Replaced, Upserted
 from hsdnsd.records.options import ZoneOptions
@@ -83,6 +84,7 @@ class World:
         exchange: ExchangeOptions | None = None,
         policy: Policy = Policy.SEQUENTIAL,
         max_fails: int = 3,
+        local: LocalOptions | None = None,
     ) -> None:
         self.now = 1000.0
         options = options or ZoneOptions(zone=from_text("cluster.local"))
@@ -103,6 +105,7 @@ class World:
             bounds=bounds,
             ttls=ttls,
             exchange=exchange,
+            local=local,
             coredns=options.coredns,
         )
         self.sent: list[Send] = []

@@ -1,0 +1,52 @@
+"""Answers of the own zones that would be larger than any DNS message."""
+
+from __future__ import annotations
+
+from hsdnsd.errors import WireError
+from hsdnsd.records.result import Result
+from hsdnsd.wire.answer import Answer, build_answer
+from hsdnsd.wire.name import Name
+from hsdnsd.wire.rrset import RRset
+
+# A record's owner, compressed to a pointer, with TYPE, CLASS, TTL and RDLENGTH.
+_RECORD = 12
+# For the records of an answer that had to be cut: 65,535 octets less header, question, OPT and the first owner's name.
+_ROOM = 64_000
+
+
+def build_own(name: Name, result: Result, turn: int) -> Answer:
+    """The answer to a question for `name`. Cannot fail.
+
+    What does not fit into 65,535 octets loses its additional section first, which nobody is owed. If that is not
+    enough, it holds as many of the records as there is room for: a client can use some of 5,000 addresses, and none of
+    an error. Which ones, changes with `turn`, so that every endpoint gets its share.
+    """
+    for additional in (result.additional, ()):
+        try:
+            return _build(name, result, result.answer, additional)
+        except WireError:
+            continue
+    return _build(name, result, _some(result.answer, turn), ())
+
+
+def _build(name: Name, result: Result, answer: tuple[RRset, ...], additional: tuple[RRset, ...]) -> Answer:
+    return build_answer(
+        name, result.rcode, answer, result.authority, additional, aa=True, fixed=True, ede=result.ede
+    )
+
+
+def _some(answer: tuple[RRset, ...], turn: int) -> tuple[RRset, ...]:
+    """As many records of each RRset, in order, as there is room for."""
+    room = _ROOM
+    some = []
+    for rrset in answer:
+        start = turn % len(rrset.rdatas)
+        chosen = []
+        for rdata in rrset.rdatas[start:] + rrset.rdatas[:start]:
+            room -= _RECORD + len(rdata)
+            if room < 0:
+                break
+            chosen.append(rdata)
+        if chosen:
+            some.append(RRset(rrset.name, rrset.rtype, rrset.ttl, tuple(chosen)))
+    return tuple(some)

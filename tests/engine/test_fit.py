@@ -1,0 +1,56 @@
+"""Answers larger than a message are cut, and never an error."""
+
+from __future__ import annotations
+
+import dns.message
+import pytest
+
+from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port, ServiceFact
+from tests.support.world import World, records
+
+NAME = "big.db.svc.cluster.local"
+
+
+def headless(endpoints: int) -> World:
+    facts = tuple(
+        EndpointFact(((number.to_bytes(4, "big"), f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"),))
+        for number in range(0x0A000000, 0x0A000000 + endpoints)
+    )
+    port = (Port("pg", "tcp", 5432),)
+    slices = [
+        EndpointSliceFact("db", f"big-{at}", "big", facts[at : at + 1000], port) for at in range(0, len(facts), 1000)
+    ]
+    return World([ServiceFact("db", "big", headless=True, ports=port), *slices])
+
+
+def whole(world: World, rtype: str) -> dns.message.Message:
+    return world.reply_to(world.ask(NAME, rtype, tcp=True))
+
+
+def test_what_fits_is_whole() -> None:
+    assert len(records(whole(headless(4000), "A"))) == 4000
+
+
+@pytest.mark.parametrize("rtype", ["A", "SRV"])
+def test_what_does_not_fit_holds_as_many_records_as_there_is_room_for(rtype: str) -> None:
+    message = whole(headless(6000), rtype)
+    size = len(message.to_wire(max_size=65535))
+    assert size <= 65535
+    assert len(records(message)) > 900
+    assert records(message, "additional") == []
+
+
+def test_the_additional_section_goes_first() -> None:
+    message = whole(headless(700), "SRV")
+    assert len(records(message)) == 700
+    assert records(message, "additional") == []
+    assert len(records(whole(headless(100), "SRV"), "additional")) == 100
+
+
+def test_every_endpoint_gets_its_share() -> None:
+    world = headless(6000)
+    seen: set[str] = set()
+    for _ in range(2000):
+        world.finished.clear()
+        seen.update(records(whole(world, "A"))[:1])
+    assert len(seen) > 1000
