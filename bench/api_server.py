@@ -1,7 +1,7 @@
 """A stand-in for the API server, as a process of its own: lists, watches, and slice events at a rate.
 
-`python -m bench.api_server PORT small|large` serves the generated cluster over HTTP on 127.0.0.1. Lists are encoded once,
-so that it costs little beside what is measured. Objects are JSON, whatever a client would rather have. It is told what
+`python -m bench.api_server PORT small|large` serves the generated cluster over HTTP on 127.0.0.1. Objects are encoded
+once, so that it costs little beside what is measured, and as JSON, whatever a client would rather have. It is told what
 to do over HTTP too:
 
     /bench/events?rate=N   from now on N changes of EndpointSlices a second, one slice after the other (0: none)
@@ -212,8 +212,7 @@ def _response(status: int, body: bytes) -> bytes:
 
 def main(arguments: list[str]) -> None:
     port, size = arguments
-    cluster = {"small": generate, "large": large}[size]()
-    asyncio.run(ApiServer(Store(cluster)).serve(int(port)))
+    asyncio.run(ApiServer(Store(large() if size == "large" else generate())).serve(int(port)))
 
 
 if __name__ == "__main__":

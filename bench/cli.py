@@ -61,8 +61,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
                 elif made.reason not in failures:
                     failures.append(made.reason)
                     print(f"FAILED {made.reason}", file=sys.stderr, flush=True)
+    notes += [f"Failed: {reason}" for reason in failures]
     report = Report(
-        facts, versions, servers, plan.scenarios, summarise(samples), [*notes, *(f"Failed: {text}" for text in failures)],
+        facts, versions, servers, plan.scenarios, summarise(samples), notes,
         shlex.join(["bench/run", *arguments]), plan.rounds, plan.seconds, plan.rate,
     )  # fmt: skip
     print(f"\n{markdown(report)}")
@@ -75,7 +76,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def line(sample: Sample) -> str:
     """One measurement, in a line."""
     key, figures = sample.key, sample.figures
-    head = f"{key.server:14} {str(key):22} "
+    head = f"{key.server:14} {key!s:22} "
     if key.measure == MEMORY:
         return head + f"{figures['octets'] / 2**20:.1f} MiB"
     if key.measure in (RATE, FLOOD):
@@ -91,8 +92,8 @@ def line(sample: Sample) -> str:
         )
     tail = " in the load" if key.measure == TAIL else ""
     return head + (
-        f"p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f}, p99.9 {figures['p999']:,.0f}, max {figures['max']:,.0f}{tail},"
-        f" {figures['lost']:.0f} lost"
+        f"p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f}, p99.9 {figures['p999']:,.0f},"
+        f" max {figures['max']:,.0f}{tail}, {figures['lost']:.0f} lost"
     )
 
 

@@ -121,8 +121,10 @@ def _service(service: Service) -> Object:
 
 
 def endpoint_slice(service: Service) -> Object:
-    """The slice of a Service, with the fields that the endpointslice controller and the API server put into it: a reader
-    pays for those that it does not need, too."""
+    """The slice of a Service, with the fields that the endpointslice controller and the API server put into it.
+
+    A reader pays for those that it does not need, too.
+    """
     labels = {
         "app": service.name,
         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",

@@ -70,21 +70,35 @@ def parse(line: str) -> Load:
         raise BenchError(f"the generator said {line!r}: {error}") from error
 
 
-def command(folder: Path, port: int, queries: Path, core: int, seconds: float, **how: int) -> list[str]:
-    """The generator's command; `how` is rate=QUERIES_PER_SECOND or window=OUTSTANDING."""
-    [(mode, number)] = how.items()
+def command(
+    folder: Path,
+    port: int,
+    queries: Path,
+    core: int,
+    seconds: float,
+    *,
+    rate: int | None = None,
+    turn: int | None = None,
+    window: int | None = None,
+) -> list[str]:
+    """The generator's command line.
+
+    Args:
+        rate: queries per second, an open loop. turn: microseconds whose queries leave together.
+        window: queries outstanding, a closed loop; instead of a rate.
+    """
+    mode, number = ("rate", rate) if window is None else ("window", window)
     words = [str(folder / "load"), LOOPBACK, str(port), str(queries), f"{seconds:g}", mode, str(number)]
-    return pinned(words, core)
+    return pinned([*words, *([str(turn)] if turn else [])], core)
 
 
-def run(folder: Path, port: int, queries: Path, core: int, seconds: float, **how: int) -> Load:
-    """Run it to its end. See `command`.
+def run(words: list[str]) -> Load:
+    """Run a `command` to its end.
 
     Raises:
         BenchError: it failed.
     """
-    words = command(folder, port, queries, core, seconds, **how)
-    done = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"the generator ended with {done.returncode}: {done.stderr.strip()}")
     return parse(done.stdout)

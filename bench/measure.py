@@ -63,7 +63,7 @@ def flood(target: Target, scenario: Scenario, *, seconds: float) -> Figures:
     queries = target.folder / "queries"
     queries.write_bytes(wire.query_file(scenario.questions, edns=False))
     meter = _Meter(target)
-    load = generator.run(target.programs, target.port, queries, target.core, seconds, window=WINDOW)
+    load = generator.run(generator.command(target.programs, target.port, queries, target.core, seconds, window=WINDOW))
     used = meter.read(load.answered, load.seconds)
     _must_be(_named(load), scenario, target)
     return {"per_second": load.per_second, "lost": load.lost, "latency": load.p50, **used}
@@ -77,7 +77,7 @@ def latencies(target: Target, scenario: Scenario, *, edns: bool, rate: int, seco
     """
     queries = target.folder / "queries"
     queries.write_bytes(wire.query_file(scenario.questions, edns=edns))
-    load = generator.run(target.programs, target.port, queries, target.core, seconds, rate=rate)
+    load = generator.run(generator.command(target.programs, target.port, queries, target.core, seconds, rate=rate))
     _must_be(_named(load), scenario, target)
     return {
         "p50": load.p50,

@@ -78,7 +78,7 @@ def run(plan: Plan, on: Ground) -> Iterator[Sample | Failure]:
         if plan.tail:
             try:
                 figures = tail.measure_tail(plan, on.folder, on.shared, on.upstream_port)
-                yield Sample(Key(HSDNSD.name, "tail", TAIL), number, figures)
+                yield Sample(Key(HSDNSD.name, TAIL, TAIL), number, figures)
             except BenchError as error:
                 yield Failure(f"{HSDNSD.name}, tail: {error}")
 

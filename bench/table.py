@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Summary, median
 from bench.scenarios import Scenario
-from bench.servers import FLOOR, UPSTREAM
+from bench.servers import FLOOR, HSDNSD, UPSTREAM
 from bench.servers.base import Server
 
-NONE = "–"
+NONE = "-"
 FULL = 0.95  # of its core: a server that used less was not the limit
 DISTURBED = 0.05  # of the server's core, taken by something else
 
@@ -47,15 +48,19 @@ def _sections(report: Report) -> Iterator[str]:
     yield f"{_head(report)}\n"
     if any(_found(report, RATE)):
         yield "## CPU time for an answer, microseconds\n"
-        yield "Total (user + system) of the server's process, over the answers given, under dnsperf's closed loop. Less is better.\n"
+        yield _text(
+            "Total (user + system) of the server's process, over the answers given, under dnsperf's closed loop.",
+            "Less is better.",
+            _beside(report),
+        )
         yield from _grid(report, RATE, _cpu)
         yield "\nThe same with EDNS in the query:\n"
         yield from _grid(report, RATE, _cpu, edns=True)
         yield "\n## Queries per second on one core\n"
-        yield (
-            "Closed loop, no EDNS, from the other core; first from bench/generator (batches, 200 queries outstanding), then from dnsperf\n"
-            "(100 outstanding). `≥`: the server used less than 95 % of its core, so it would have answered more. Lost queries stand\n"
-            "behind the number, where there were any.\n"
+        yield _text(
+            "Closed loop, no EDNS, from the other core; first from bench/generator (batches, 200 queries outstanding),",
+            "then from dnsperf (100 outstanding). `≥`: the server used less than 95 % of its core, so it would have",
+            "answered more. Lost queries stand behind the number, where there were any.",
         )
         yield from _grid(report, FLOOD, _per_second)
         yield "\ndnsperf:\n"
@@ -63,14 +68,13 @@ def _sections(report: Report) -> Iterator[str]:
         yield ""
     if any(_found(report, LATENCY)):
         yield f"## Latency at {report.rate:,} queries per second, microseconds: p50 / p99 / p99.9\n"
-        yield "Open loop, no EDNS. Lost queries stand behind, where there were any; `–`: not measured.\n"
+        yield _text("Open loop, no EDNS. Lost queries stand behind, where there were any.", _generators(report))
         yield from _grid(report, LATENCY, _latency)
         yield ""
-    yield from _generators(report)
     yield from _memory(report)
     yield from _misses(report)
     yield from _tail(report)
-    yield from _method(report)
+    yield from _origins(report)
 
 
 def _head(report: Report) -> str:
@@ -121,20 +125,36 @@ def _lost(lost: float | None) -> str:
     return f" ({lost:,.0f} lost)" if lost else ""
 
 
-def _generators(report: Report) -> Iterator[str]:
+def _beside(report: Report) -> str:
+    """What an answer of hsdnsd's costs as a multiple of others' answers."""
+    scenario = report.scenarios[0]
+    cost = {
+        server: value
+        for server in report.servers
+        if (value := median(report.summary, Key(server.name, scenario.name, RATE), "cpu"))
+    }
+    own = cost.pop(HSDNSD, None)
+    if own is None or not cost:
+        return ""
+    times = ", ".join(f"{own / value:.2f} of {server.title}'s" for server, value in cost.items())
+    return f"{scenario.title}: an answer of hsdnsd's costs {times}."
+
+
+def _generators(report: Report) -> str:
     key = Key(FLOOR.name, "", GENERATORS)
-    if key in report.summary:
-        value = {name: spread.median for name, spread in report.summary[key].items()}
-        yield (
-            f"The same server (the socket floor) at the same rate under both generators: bench/generator p50 {value['p50']:,.0f}, "
-            f"p99 {value['p99']:,.0f};\ndnsperf p50 {value['dnsperf_p50']:,.0f}, p99 {value['dnsperf_p99']:,.0f}. "
-            "dnsperf's count until it has read the reply, ours until the kernel has it.\n"
-        )
+    if key not in report.summary:
+        return ""
+    value = {name: spread.median for name, spread in report.summary[key].items()}
+    return (
+        f"On the socket floor bench/generator told p50 {value['p50']:,.0f} and p99 {value['p99']:,.0f}, dnsperf"
+        f" {value['dnsperf_p50']:,.0f} and {value['dnsperf_p99']:,.0f}; dnsperf counts until it has read the reply,"
+        " bench/generator until the kernel has it."
+    )
 
 
 def _memory(report: Report) -> Iterator[str]:
     rows = [(server, median(report.summary, Key(server.name, "", MEMORY), "octets")) for server in report.servers]
-    found = [(server, octets) for server, octets in rows if octets is not None and server.name != FLOOR.name]
+    found = [(server, octets) for server, octets in rows if octets is not None and server is not FLOOR]
     if not found:
         return
     yield "## Resident memory after the hits, MiB\n"
@@ -159,9 +179,10 @@ def _misses(report: Report) -> Iterator[str]:
     if not rows:
         return
     yield "## Misses: names that nobody has asked before\n"
-    yield (
-        "The upstream is a C program on the generator's core that answers at once. CPU time in microseconds for a miss, closed loop;\n"
-        "latency in microseconds at 1,000 misses a second, p50 / p99 / p99.9; added: p50 less that of the upstream asked directly.\n"
+    yield _text(
+        "The upstream is a C program on the generator's core that answers at once. CPU time in microseconds for a",
+        "miss, and misses per second, under dnsperf's closed loop; latency in microseconds at 1,000 misses a second,",
+        "p50 / p99 / p99.9; added: p50 less that of the upstream asked directly.",
     )
     yield from _table_head(["", "CPU", "per second", "latency", "added"])
     yield from rows
@@ -169,42 +190,49 @@ def _misses(report: Report) -> Iterator[str]:
 
 
 def _tail(report: Report) -> Iterator[str]:
-    for key in (key for key in report.summary if key.measure == TAIL):
-        value = {name: spread.median for name, spread in report.summary[key].items()}
-        yield f"## The daemon's tail at {report.rate:,} queries per second, microseconds\n"
-        yield (
-            "10,000 headless Services with 100,000 endpoints from the API server's stand-in: in quiet; and while they are listed again\n"
-            f"({value['relists']:.0f} times in 15 s), {value['events']:,.0f} EndpointSlice events are taken and /metrics is scraped each second\n"
-            f"(longest scrape {value['scrape_longest'] * 1000:,.0f} ms). First right answer {value['start']:.1f} s after the start;"
-            f" {value['octets'] / 2**20:.0f} MiB.\n"
-        )
-        yield from _table_head(["", "p50", "p99", "p99.9", "max", "lost"])
-        for title, prefix in (("in quiet", "quiet_"), ("list, scrapes, events", "")):
-            figures = (value[f"{prefix}{name}"] for name in ("p50", "p99", "p999", "max", "lost"))
-            yield _row(title, *(f"{figure:,.0f}" for figure in figures))
-        yield ""
+    figures = report.summary.get(Key(HSDNSD.name, TAIL, TAIL))
+    if figures is None:
+        return
+    value = {name: spread.median for name, spread in figures.items()}
+    yield f"## The daemon's tail at {report.rate:,} queries per second, microseconds\n"
+    yield _text(
+        "10,000 headless Services with 100,000 endpoints, from the API server's stand-in: in quiet, and then 15 s in",
+        f"which they are listed again {value['relists']:.0f} times, {value['events']:,.0f} EndpointSlice events are",
+        f"taken, and /metrics is scraped each second (longest {value['scrape_longest'] * 1000:,.0f} ms). First right answer",
+        f"{value['start']:.1f} s after the start; {value['octets'] / 2**20:.0f} MiB resident.",
+    )
+    yield from _table_head(["", "p50", "p99", "p99.9", "max", "lost"])
+    for title, prefix in (("in quiet", "quiet_"), ("list, scrapes, events", "")):
+        row = (value[f"{prefix}{name}"] for name in ("p50", "p99", "p999", "max", "lost"))
+        yield _row(title, *(f"{figure:,.0f}" for figure in row))
+    yield ""
 
 
-def _method(report: Report) -> Iterator[str]:
-    disturbed = [
-        f"{key.server} {key}" for key, figures in report.summary.items()
-        if "others" in figures and figures["others"].median > DISTURBED
-    ]  # fmt: skip
+def _origins(report: Report) -> Iterator[str]:
     yield "## What stood where\n"
-    yield from _table_head(["", "version", "how it comes by the names"])
+    yield _row("", "version", "how it comes by the names")
+    yield "|---|---|---|"
     yield from (_row(_title(server), report.versions.get(server.name, ""), server.role) for server in report.servers)
     yield ""
-    for note in report.notes:
-        yield f"- {note}"
+    yield from (f"- {note}" for note in report.notes)
+    disturbed = [
+        figures["others"].median for figures in report.summary.values()
+        if "others" in figures and figures["others"].median > DISTURBED
+    ]  # fmt: skip
     if disturbed:
         yield (
-            f"- In {len(disturbed)} of the measurements something else took more than {DISTURBED:.0%} of the server's core;"
-            f" load of the machine at the start: {report.facts['load']}."
+            f"- Not a quiet machine: in {len(disturbed)} measurements something else took more than {DISTURBED:.0%} of"
+            f" the server's core, {max(disturbed):.0%} at most. Load at the start: {report.facts['load']}."
         )
+
+
+def _text(*sentences: str) -> str:
+    """A paragraph and the empty line behind it."""
+    return textwrap.fill(" ".join(filter(None, sentences)), width=120) + "\n"
 
 
 def _title(server: Server) -> str:
-    return f"**{server.title}**" if server.name == "hsdnsd" else server.title
+    return f"**{server.title}**" if server is HSDNSD else server.title
 
 
 def _table_head(titles: Sequence[str]) -> Iterator[str]:

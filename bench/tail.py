@@ -29,6 +29,7 @@ from bench.standin import StandIn, get, stand_in
 EVENTS = 1000  # a second
 SCRAPE_INTERVAL = 1.0  # seconds
 ASKED_SERVICES = 60  # ten pods each
+TURN = 200  # microseconds: the API server's stand-in needs the better part of the generator's core
 
 _SAMPLE = re.compile(r'^(hsdnsd_watch_(?:relists|events)_total)\{kind="EndpointSlice"\} ([\d.e+]+)$', re.MULTILINE)
 
@@ -59,12 +60,10 @@ def measure_tail(plan: Plan, folder: Path, shared: Path, upstream: int) -> Figur
         with running(words, place, plan.server_core) as process:
             started = ask.wait_until_ready(process, site.port, scenario)
             ask.check(site.port, scenario, edns=False)
-            quiet = generator.run(shared, site.port, queries, plan.generator_core, QUIET_SECONDS, rate=plan.rate)
+            quiet = generator.run(_load(plan, shared, site, queries, QUIET_SECONDS))
             told = _Scraper(site.admin, api)
             api.tell(f"events?rate={EVENTS}")
-            loaded = told.during(
-                generator.command(shared, site.port, queries, plan.generator_core, TAIL_SECONDS, rate=plan.rate)
-            )
+            loaded = told.during(_load(plan, shared, site, queries, TAIL_SECONDS))
             api.tell("events?rate=0")
             memory = process.memory()
     if not told.relists or not told.events:
@@ -80,6 +79,10 @@ def measure_tail(plan: Plan, folder: Path, shared: Path, upstream: int) -> Figur
         "scrape_longest": max(told.took),
         "octets": memory,
     }
+
+
+def _load(plan: Plan, shared: Path, site: Site, queries: Path, seconds: float) -> list[str]:
+    return generator.command(shared, site.port, queries, plan.generator_core, seconds, rate=plan.rate, turn=TURN)
 
 
 class _Scraper:

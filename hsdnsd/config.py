@@ -14,12 +14,13 @@ import msgspec
 
 from hsdnsd import forms
 from hsdnsd.address import Endpoint, is_own, parse_endpoint
+from hsdnsd.config_local import Local
 from hsdnsd.config_tables import Cache, Forward, Log, Source, Tcp, Zone
 from hsdnsd.errors import ConfigError
 from hsdnsd.schema import Fault, Key, join, read, show
 from hsdnsd.schema_text import apply_setting, reference
 
-__all__ = ["Cache", "Config", "Forward", "Log", "Source", "Tcp", "Zone", "load", "parse", "reference_page"]
+__all__ = ["Cache", "Config", "Forward", "Local", "Log", "Source", "Tcp", "Zone", "load", "parse", "reference_page"]
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Config(msgspec.Struct, frozen=True):
     zone: Zone = Zone()
     forward: Forward = Forward()
     cache: Cache = Cache()
+    local: Local = Local()
     tcp: Tcp = Tcp()
     log: Log = Log()
 
@@ -128,15 +130,22 @@ def _contradictions(config: Config) -> Iterator[Fault]:
     listen = _parsed(config.listen, parse_endpoint)
     yield from _listening_faults(config, listen)
     yield from _own_faults("forward.upstreams", config.forward.upstreams, listen)
-    zones: dict[bytes, str] = {}
     for name, servers in config.forward.stub_zones.items():
         path = join("forward.stub_zones", name)
         if not servers:
             yield path, "at least one server is needed"
         yield from _own_faults(path, servers, listen)
+    yield from _same_zones("forward.stub_zones", config.forward.stub_zones)
+    yield from _same_zones("local.rewrite", config.local.rewrite)
+
+
+def _same_zones(path: str, names: Iterable[str]) -> Iterator[Fault]:
+    """Keys of a table that differ only in how one zone is spelled."""
+    zones: dict[bytes, str] = {}
+    for name in names:
         for _, zone in _parsed((name,), forms.parse_zone):
             if zone in zones:
-                yield path, f"the same zone as {join('', zones[zone])}"
+                yield join(path, name), f"the same zone as {join('', zones[zone])}"
             zones.setdefault(zone, name)
 
 
@@ -182,7 +191,7 @@ def reference_page() -> str:
     """docs/configuration.md."""
     return f"""# Configuration
 
-Made from hsdnsd/config_tables.py by `python -m hsdnsd.config > docs/configuration.md`; a test compares.
+Made from hsdnsd/config*.py by `python -m hsdnsd.config > docs/configuration.md`; a test compares.
 
 `hsdnsd serve --config FILE` reads TOML. Every key can be left out, and every key can be set on the command line too:
 `--set zone.ttl=30`, `--set zone.namespaces=shop,billing`. `hsdnsd check-config` takes the same options, and prints the

@@ -34,6 +34,7 @@ from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
 from hsdnsd.errors import HsdnsdError, NameTextError
 from hsdnsd.kube.manifests import Manifests
 from hsdnsd.kube.source import Source, WatchState
+from hsdnsd.net.hosts import HostsFile
 from hsdnsd.net.resolvconf import read_resolv_conf
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.records.model import Change
@@ -90,8 +91,11 @@ class _Daemon:
             bounds=settings.bounds(config),
             exchange=settings.exchange_options(config),
             ttls=settings.ttl_limits(config),
+            local=settings.local_options(config),
             coredns=options is not None and options.coredns,
         )
+        local = config.local
+        self._hosts = HostsFile(local.hosts_file, local.hosts_ttl) if local.hosts_file else None
         self._readiness = Readiness(self._watches)
         self._synced = False
 
@@ -102,6 +106,8 @@ class _Daemon:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if self._hosts is not None:
+            await self._hosts.poll(self._engine.static_changed)
         async with contextlib.AsyncExitStack() as opened:
             listeners = await opened.enter_async_context(
                 open_listeners(config.listen, config.tcp, self._engine, self._finished)
@@ -116,6 +122,9 @@ class _Daemon:
                 if self._source is not None and self._records is not None:
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
+                if self._hosts is not None:
+                    hosts = self._hosts.run(self._engine.static_changed)
+                    parts.append(running.create_task(_for_ever("hosts", hosts)))
                 await stop.wait()
                 log.info("stopping: what is in hand is answered, for at most %g s", config.drain)
                 self._readiness.stopping = True

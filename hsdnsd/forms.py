@@ -57,6 +57,13 @@ def _stub_zone(text: str) -> Name:
     return zone
 
 
+def _rewrite(text: str) -> Name:
+    suffix = parse_zone(text)
+    if suffix == ROOT:
+        raise ValueError("not every name can be another one")
+    return suffix
+
+
 def _namespace(text: str) -> str:
     if not _LABEL.fullmatch(text):
         raise ValueError("lower case letters, digits and hyphens, at most 63, no hyphen at either end")
@@ -82,6 +89,8 @@ OWN_ZONE = Form("a domain name", _own_zone)
 REVERSE_ZONE = Form("a reverse zone", _reverse_zone)
 FALLTHROUGH = Form("a domain name", parse_zone)
 STUB_ZONE = Form("a domain name", _stub_zone)
+REWRITE = Form("a domain name", _rewrite)
+REWRITTEN = Form("a domain name", parse_zone)
 NAMESPACE = Form("a namespace", _namespace)
 PATH = Form("a path", _path)
 # What selects objects is Kubernetes' matter; `parse` is told by its caller how to look at one.

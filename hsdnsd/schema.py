@@ -46,7 +46,7 @@ class Key(msgspec.Struct, frozen=True):
         why: the reason for the default.
         unit: of a number; "" for a plain count.
         low, high: the least and greatest number that is right.
-        form: what a text, or each text of an array, or each text in a table's arrays, has to be.
+        form: what a text, or each text of an array, or each text in a table or in its arrays, has to be.
         name_form: what the keys of a table with free keys have to be.
         empty: whether "" is right besides.
     """
@@ -78,6 +78,11 @@ class Field(NamedTuple):
     def choices(self) -> tuple[str, ...]:
         """The texts that are right, if they are a fixed list."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def value_type(self) -> Any:
+        """What the values of a table with free keys are: a text each, or an array of texts."""
+        return get_args(self.type)[1]
 
 
 def fields(tree: type[msgspec.Struct]) -> Iterator[Field]:
@@ -167,7 +172,7 @@ class _Reader:
             return self._text(key, value, path)
         if get_origin(field.type) is tuple:
             return self._texts(key, value, path)
-        return self._free_table(key, value, path)
+        return self._free_table(field, key, value, path)
 
     def _number(self, field: Field, key: Key, value: object, path: str) -> object:
         right = isinstance(value, int) if field.type is int else isinstance(value, (int, float))
@@ -193,19 +198,21 @@ class _Reader:
             return ()
         return tuple(self._text(key, item, f"{path}[{index}]", empty=False) for index, item in enumerate(value))
 
-    def _free_table(self, key: Key, value: object, path: str) -> dict[str, tuple[str, ...]]:
+    def _free_table(self, field: Field, key: Key, value: object, path: str) -> dict[str, object]:
         if not isinstance(value, Mapping):
             self._expected(path, "a table", value)
             return {}
-        result = {}
+        arrays = field.value_type is not str
+        result: dict[str, object] = {}
         for name, items in value.items():
             here = join(path, name)
             if key.name_form is not None:
                 self._try(key.name_form, name, here)
             if isinstance(items, Mapping):
-                self.faults.append((here, "expected an array, got a table; a name with dots in it needs quotes"))
+                expected = "an array" if arrays else "a text"
+                self.faults.append((here, f"expected {expected}, got a table; a name with dots in it needs quotes"))
             else:
-                result[name] = self._texts(key, items, here)
+                result[name] = self._texts(key, items, here) if arrays else self._text(key, items, here)
         return result
 
     def _try(self, form: Form, value: str, path: str) -> None:

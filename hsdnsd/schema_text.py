@@ -33,7 +33,7 @@ def apply_setting(root: type[msgspec.Struct], given: dict[str, Any], setting: st
                 return [(setting, f"{path} is no table")]
             # Free keys are names with dots in them: the rest is one key, without quotes too.
             table, name = table.setdefault(name, {}), ".".join(rest)
-            value: object = _array(text)
+            value: object = _free_value(field, text)
         elif field.key is not None or not rest:
             value = _value(field, text)
         else:
@@ -111,6 +111,14 @@ def _value(field: Field, text: str) -> object:
     return _array(text) if get_origin(field.type) is tuple else value
 
 
+def _free_value(field: Field, text: str) -> object:
+    """The value of one key of a table with free keys."""
+    if field.value_type is not str:
+        return _array(text)
+    value = _toml(text)
+    return value if isinstance(value, str) else text
+
+
 def _array(text: str) -> object:
     value = _toml(text)
     if isinstance(value, list):
@@ -141,7 +149,8 @@ def _kind(field: Field) -> str:
         return f"array, each {form}"
     if get_origin(field.type) is dict:
         name = key.name_form.name if key and key.name_form else "a text"
-        return f"table; each key {name}, each value an array, each {form}"
+        value = form if field.value_type is str else f"an array, each {form}"
+        return f"table; each key {name}, each value {value}"
     return f'{form}, or ""' if key and key.empty else form
 
 

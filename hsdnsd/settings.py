@@ -10,6 +10,7 @@ from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config
 from hsdnsd.engine.exchange import ExchangeOptions
 from hsdnsd.engine.resolver import Bounds
+from hsdnsd.engine.route import LocalOptions
 from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.errors import ConfigError
 from hsdnsd.forms import parse_upstream, parse_zone
@@ -74,6 +75,18 @@ def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name,
     if config.forward.resolv_conf:
         zones[ROOT] = tuple(nameservers)
     return zones
+
+
+def local_options(config: Config) -> LocalOptions:
+    """What is answered here beside the own zones. Of special names CoreDNS knows nothing."""
+    local = config.local
+    knows_special = config.zone.compat != "coredns"
+    return LocalOptions(
+        special_names=local.special_names and knows_special,
+        private_reverse=local.private_reverse and knows_special,
+        rewrites={parse_zone(suffix): parse_zone(other) for suffix, other in local.rewrite.items()},
+        no_aaaa=local.no_aaaa,
+    )
 
 
 def bounds(config: Config) -> Bounds:

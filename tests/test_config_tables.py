@@ -31,6 +31,7 @@ CONTRACT = {
     "cache": "finished_bytes positive_bytes negative_bytes failure_bytes max_ttl max_negative_ttl min_ttl "
     "min_negative_ttl max_stale stale_after failure_ttl",
     "tcp": "max_connections max_per_source max_pipelined message_timeout idle_timeout",
+    "local": "special_names private_reverse hosts_file hosts_ttl rewrite no_aaaa",
     "log": "level",
 }
 

@@ -1,11 +1,12 @@
 /* A generator of DNS queries over one UDP socket, for one server, whose latencies can be trusted to a microsecond.
  *
- * usage: load ADDRESS PORT QUERIES SECONDS rate QUERIES_PER_SECOND
+ * usage: load ADDRESS PORT QUERIES SECONDS rate QUERIES_PER_SECOND [MICROSECONDS]
  *        load ADDRESS PORT QUERIES SECONDS window OUTSTANDING
  *
  * QUERIES is a file of messages, each behind its length in two octets; they are sent in turn, over and over.
- * `rate` is an open loop: each query leaves when its time has come, whatever became of those before it. `window` is a
- * closed loop: as many queries are outstanding as were asked for.
+ * `rate` is an open loop: each query leaves when its time has come, whatever became of those before it; with MICROSECONDS,
+ * those of so long a time leave together, which leaves more of the core to others. `window` is a closed loop: as many
+ * queries are outstanding as were asked for.
  * A latency runs from just before the query is handed to the kernel until the kernel took the reply (SO_TIMESTAMPNS), so
  * that what this process does in between does not count. A reply that takes longer than a second is lost.
  * Prints one line of JSON. Times in it are microseconds; `late` is the most that a query left after its time, by this
@@ -205,11 +206,12 @@ static void await_reply(struct load *load, int64_t nanoseconds) {
 }
 
 /* Returns the most that a query was late, in nanoseconds. */
-static int64_t run_at_rate(struct load *load, double rate, double seconds) {
+static int64_t run_at_rate(struct load *load, double rate, double seconds, int64_t turn) {
     int64_t start = now(CLOCK_MONOTONIC), late = 0;
     uint64_t total = (uint64_t)(rate * seconds);
     while (load->sent < total) {
-        int64_t due = start + (int64_t)((double)load->sent * 1e9 / rate), here = now(CLOCK_MONOTONIC);
+        int64_t after = (int64_t)((double)load->sent * 1e9 / rate), here = now(CLOCK_MONOTONIC);
+        int64_t due = start + (after + turn - 1) / turn * turn;
         if (here >= due) {
             uint64_t owed = (uint64_t)((double)(here - start) * rate / 1e9) + 1 - load->sent;
             if (owed > total - load->sent) owed = total - load->sent;
@@ -252,13 +254,14 @@ static double quantile(const struct load *load, double share) {
 
 int main(int count, char **arguments) {
     static struct load load = {.room = 1 << 20};
-    if (count != 7 || (strcmp(arguments[5], "rate") && strcmp(arguments[5], "window"))) {
-        fprintf(stderr, "usage: load ADDRESS PORT QUERIES SECONDS rate|window NUMBER\n");
+    if (count < 7 || count > 8 || (strcmp(arguments[5], "rate") && strcmp(arguments[5], "window"))) {
+        fprintf(stderr, "usage: load ADDRESS PORT QUERIES SECONDS rate|window NUMBER [MICROSECONDS]\n");
         return 2;
     }
     double seconds = atof(arguments[4]), number = atof(arguments[6]);
-    if (seconds <= 0 || number < 1 || number > 1e7) {
-        fprintf(stderr, "load: seconds and the number must be positive\n");
+    int turn = count > 7 ? atoi(arguments[7]) * 1000 : 1; /* nanoseconds */
+    if (seconds <= 0 || number < 1 || number > 1e7 || turn < 1) {
+        fprintf(stderr, "load: SECONDS, NUMBER and MICROSECONDS must be positive\n");
         return 2;
     }
     int paced = !strcmp(arguments[5], "rate");
@@ -273,7 +276,7 @@ int main(int count, char **arguments) {
 
     int64_t start = now(CLOCK_MONOTONIC), late = 0;
     if (paced)
-        late = run_at_rate(&load, number, seconds);
+        late = run_at_rate(&load, number, seconds, turn);
     else
         run_in_window(&load, number < IDS / 2 ? (size_t)number : IDS / 2, seconds);
     double took = (double)(now(CLOCK_MONOTONIC) - start) / 1e9;

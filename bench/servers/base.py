@@ -48,7 +48,7 @@ class Site:
         return str(path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Server:
     """
     Attributes:

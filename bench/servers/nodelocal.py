@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from bench.cluster import ZONE
 from bench.process import LOOPBACK
-from bench.servers.base import Server, Site
+from bench.servers.base import Serves, Site
 from bench.servers.coredns import SERVER as COREDNS
-from bench.servers.base import Serves
 
 NODE_CACHE = "BENCH_NODE_CACHE"
 

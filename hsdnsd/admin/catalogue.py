@@ -52,7 +52,8 @@ GROUPS: Final = (
     ),
     Group(
         "Queries and answers",
-        "`zone` is the cluster domain for names of the own zones, reverse zones included, and `.` for all others.",
+        "`zone` is the cluster domain for names that are answered here (own zones, reverse zones, static records, special "
+        "names; without own zones it is `localhost.`), and `.` for all others.",
         (
             _counter(
                 "coredns_dns_requests_total",
@@ -65,7 +66,7 @@ GROUPS: Final = (
             _counter(
                 "coredns_dns_responses_total",
                 "server zone view rcode plugin",
-                "Answers, error replies of the gate included. `plugin`: kubernetes for the own zones, cache for what "
+                "Answers, error replies of the gate included. `plugin`: kubernetes for names answered here, cache for what "
                 "the table of finished answers gave, forward for the rest, empty for the gate.",
             ),
             _histogram(

@@ -49,8 +49,8 @@ def _read_build(families: Families, sources: Sources) -> None:
 
 
 def _zones(sources: Sources) -> list[tuple[bool, str]]:
-    """(whether it stands for the own zones, label)."""
-    return [(own, zone) for own, zone in ((False, "."), (True, sources.zone)) if zone is not None]
+    """(whether it stands for what is answered here, label)."""
+    return [(False, "."), (True, sources.zone or _NO_OWN_ZONE)]
 
 
 def _server(sources: Sources) -> str:

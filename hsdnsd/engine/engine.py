@@ -20,7 +20,7 @@ from hsdnsd.engine.rewrite import restored
 from hsdnsd.engine.route import LocalOptions, Route
 from hsdnsd.engine.static import StaticRecords
 from hsdnsd.engine.upstreams import Forwards
-from hsdnsd.records.result import EVERYTHING, Owner, Result
+from hsdnsd.records.result import EVERYTHING, Owner
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.answer import Answer, build_answer, render
 from hsdnsd.wire.const import EDE, MAX_MESSAGE, Rcode, RRType
@@ -210,12 +210,6 @@ class Engine:
         result, _ = self._route.find(name, query.qtype)
         if result is None or result.chase is not None:
             return None
-        return self._answer_here(query, name, result, limit, now)
-
-    def _answer_here(
-        self, query: Query, name: Name, result: Result, limit: int, now: float, aa: bool = True
-    ) -> bytes | None:
-        """The reply that a result makes; None if it needs a closer look."""
         records = result.answer if name is query.name else restored(result.answer, name, query.name)
         if records is None:
             return None
@@ -225,7 +219,7 @@ class Engine:
             records,
             result.authority,
             result.additional,
-            aa=aa,
+            aa=True,
             fixed=True,
             ede=result.ede,
         )
@@ -235,9 +229,11 @@ class Engine:
 
     def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for any other name, if it is known or refused; None if an upstream is to be asked."""
-        result, zone = self._route.find_elsewhere(name, query.qtype)
-        if result is not None:
-            return self._answer_here(query, name, result, limit, now, aa=False)
+        denial, zone = self._route.find_elsewhere(name, query.qtype)
+        if denial is not None:
+            answer = build_answer(query.name, denial.rcode, authority=denial.authority, fixed=True)
+            self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, denial.owner)
+            return self._reply(answer, query, limit, Outcome.OWN)
         if zone is None or not query.rd:
             # Without RD: RFC 1034 section 4.3.1; it also keeps others from looking into the cache.
             self._counters.response(Rcode.REFUSED)

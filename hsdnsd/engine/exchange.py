@@ -199,6 +199,7 @@ class Exchanges:
         if message.flags & TC:
             # RFC 2181 section 9: what is in a truncated reply is ignored, and asked for over TCP.
             exchange.truncated = True
+            attempt.over = True
             if attempt.tcp or not self._send(exchange, server, True, now):
                 return self._failed(exchange, attempt, Problem.MALFORMED, now)
             self._wake_at(exchange, now + self._attempt_timeout)
@@ -207,6 +208,7 @@ class Exchanges:
         self._counters.upstream_answered(str(server.upstream), message.rcode, now - attempt.sent_at)
         if attempt.edns and not message.has_opt and message.rcode in (Rcode.FORMERR, Rcode.NOTIMP):
             server.refused_edns(now)
+            attempt.over = True
             if self._send(exchange, server, attempt.tcp, now):
                 self._wake_at(exchange, now + self._attempt_timeout)
                 return None

@@ -89,10 +89,12 @@ class Route:
         if special is not None and own is not None and not has_data(special):
             # An address that is nobody's alone, and not the cluster's.
             return own, None
-        result, forward_zone = self.find_elsewhere(name, qtype) if special is None else (look_up(special, name, qtype), None)
+        result, forward_zone = self.find_elsewhere(name, qtype)
+        if special is not None:
+            result, forward_zone = look_up(special, name, qtype), None
         if own is None or forward_zone is not None:
             return result, forward_zone
-        # Whatever is said, it is said for as long as the own zone has nothing to say.
+        # Whatever is said here, it is said for as long as the own zone has nothing to say.
         return own if result is None else msgspec.structs.replace(result, owner=own.owner), None
 
     def find_elsewhere(self, name: Name, qtype: int) -> tuple[Result | None, ForwardZone | None]:

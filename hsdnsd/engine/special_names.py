@@ -51,7 +51,8 @@ class SpecialNames:
     def __init__(self, names: bool, private_reverse: bool) -> None:
         """
         Args:
-            names: localhost, invalid and onion. private_reverse: the reverse zones of addresses that are nobody's alone.
+            names: localhost, invalid and onion.
+            private_reverse: the reverse zones of addresses that are nobody's alone.
         """
         self.zones = frozenset(
             ((LOCALHOST, *NONEXISTENT) if names else ()) + (PRIVATE_REVERSE if private_reverse else ())

@@ -26,7 +26,7 @@ def check_answer(answer: Answer) -> None:
     size = len(answer.body)
     if size > MAX_MESSAGE:
         raise ValueError("the answer's body is longer than a message")
-    if len(answer.ttls) % 2 or any(place + 4 > size for place in memoryview(answer.ttls).cast("H")):
+    if len(answer.ttls) % 2 or max(memoryview(answer.ttls).cast("H"), default=-4) + 4 > size:
         raise ValueError("a TTL lies outside of the answer's body")
     at, count, each = answer.rotate_at, answer.rotate_count, answer.rotate_size
     if count and not (at >= 0 and count > 0 and each > 0 and at + count * each <= size):

@@ -23,9 +23,7 @@ class Asking:
             plane; where an answer has a thousand records, reading it is the work.
     """
 
-    def __init__(
-        self, daemon: Daemon, *questions: tuple[str, str], tcp: bool = False, pause: float = 0.002
-    ) -> None:
+    def __init__(self, daemon: Daemon, *questions: tuple[str, str], tcp: bool = False, pause: float = 0.002) -> None:
         self._daemon = daemon
         self._pause = pause
         self._questions = questions

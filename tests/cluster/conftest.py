@@ -35,6 +35,14 @@ def controllers(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFa
         yield running
 
 
+@pytest.fixture
+def uncached_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One of its own for a test, whose API server leads each watch to etcd."""
+    with ControlPlane(programs(), tmp_path_factory.mktemp("uncached"), "--watch-cache=false") as running:
+        deploy(running)
+        yield running
+
+
 def programs(*more: str) -> Path:
     """The folder with etcd, kube-apiserver and `more`; where they are not to be had the test is skipped."""
     try:

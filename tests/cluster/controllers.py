@@ -24,7 +24,10 @@ _CONTROLLERS: Final = (
     "replicaset-controller",
     "statefulset-controller",
 )
-_UNLIMITED: Final = ("--kube-api-qps=2000", "--kube-api-burst=4000")  # 20 a second would make 1,000 pods a matter of minutes
+_UNLIMITED: Final = (
+    "--kube-api-qps=2000",
+    "--kube-api-burst=4000",
+)  # 20 a second would make 1,000 pods a matter of minutes
 _START: Final = 60.0  # seconds; three on an idle machine
 
 
@@ -48,7 +51,13 @@ class Controllers:
             *_UNLIMITED,
             f"--controllers={','.join(_CONTROLLERS)}",
         ]
-        scheduler = [programs / "kube-scheduler", f"--kubeconfig={kubeconfig}", f"--cert-dir={folder}", *served, *_UNLIMITED]
+        scheduler = [
+            programs / "kube-scheduler",
+            f"--kubeconfig={kubeconfig}",
+            f"--cert-dir={folder}",
+            *served,
+            *_UNLIMITED,
+        ]
         kwok = [
             programs / "kwok",
             f"--kubeconfig={kubeconfig}",

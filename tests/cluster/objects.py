@@ -72,7 +72,9 @@ def node(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
-def stateful_set(namespace: str, service_name: str, replicas: int, *, ports: Sequence[Object] = (), **labels: str) -> Object:
+def stateful_set(
+    namespace: str, service_name: str, replicas: int, *, ports: Sequence[Object] = (), **labels: str
+) -> Object:
     """One named like its Service, `app` being that name; its pods come and go all at once.
 
     Args:

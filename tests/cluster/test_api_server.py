@@ -20,6 +20,7 @@ from tests.cluster.program import until
 
 pytestmark = pytest.mark.cluster
 
+
 @pytest.fixture(scope="module")
 def records(control_plane: ControlPlane, daemon: Daemon) -> str:
     """A Namespace with a Service of every kind, all of it known to the daemon."""

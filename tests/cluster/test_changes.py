@@ -161,12 +161,11 @@ def test_a_pod_is_replaced(cluster: ApiClient, controllers: Controllers, daemon:
             return there["db-1"] if there["db-1"].ip != old else None
 
         new = until("db-1 is another pod", another, within=MADE).ip
-        becomes_one_of = [frozenset([old]), NXDOMAIN, frozenset([new])]
         comes_to(daemon, name, "A", ips(before) - {old} | {new}, within=MADE)
         assert daemon.answers(replaced, "A") == {new}
         assert daemon.answers(reverse(new), "PTR") == {f"{replaced}."}
-    in_order = [becomes_one_of.index(answer) for answer in asking.history(replaced, "A")]
-    assert in_order == sorted(in_order)  # the old one never again, once it was gone
+    steps = [frozenset([old]), NXDOMAIN, frozenset([new])]  # the middle one may be too short for a question
+    assert asking.history(replaced, "A") in (steps, [steps[0], steps[2]])
     with_old = [old in answer for answer in asking.history(name, "A")]
     assert with_old == sorted(with_old, reverse=True)
     assert not any({old, new} <= answer for answer in asking.history(name, "A"))

@@ -25,7 +25,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def create_example(api: ApiClient, file: str) -> Iterator[Object]:
     """Create what a person would apply of the file: all but the slices, which controllers make. Yields the Services."""
     for obj in yaml.safe_load_all((EXAMPLES / file).read_text()):
-        if obj["kind"] == "EndpointSlice" or api.exists(path_of(obj)):  # the Namespace `default`, and what is always in it
+        if obj["kind"] == "EndpointSlice" or api.exists(
+            path_of(obj)
+        ):  # the Namespace `default`, and what is always in it
             continue
         api.create(obj)
         if obj["kind"] == "Service":

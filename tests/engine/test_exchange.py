@@ -275,3 +275,11 @@ def test_a_server_behind_tls_is_asked_over_its_stream_alone() -> None:
     assert [send.tcp for send in world.sent] == [True]
     world.upstream_says(GOOD)
     assert records(world.reply_to(client)) == ANSWERED
+
+
+def test_a_server_that_answered_truncated_was_not_silent_over_udp() -> None:
+    world = World()
+    world.ask("www.example.com")
+    world.upstream_says(tc=True)
+    world.wait(1.3)
+    assert world.counters.upstream_failures == {("192.0.2.1:53", "timeout"): 1}, "over TCP it was"
