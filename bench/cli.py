@@ -29,7 +29,7 @@ SPECIAL = ("miss", "tail")
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0; 1 if it can't be run or anything could not be measured."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         return _run(options, arguments)
     except BenchError as error:
@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         shlex.join(["bench/run", *arguments]), plan.rounds, plan.seconds, plan.rate,
     )  # fmt: skip
     print(f"\n{markdown(report)}")
-    if where := _destination(options):
+    if where := destination(options):
         store(where, report, samples)
         print(f"written to {where}")
     return 1 if failures else 0
@@ -138,20 +138,20 @@ def _plan(options: argparse.Namespace, servers: tuple[Server, ...]) -> Plan:
     )
 
 
-def _destination(options: argparse.Namespace) -> Path | None:
+def destination(options: argparse.Namespace) -> Path | None:
     """Where results go: a part of a bench, or a quick one, does not take the place of a whole one unless told to."""
     if options.store:
         return Path(options.store)
     return None if options.quick or options.server or options.scenario else RESULTS
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
         prog="bench/run",
         description="Measure hsdnsd beside the servers that are on this machine. bench/README.md tells how to read it.",
         epilog="The whole bench is written to bench/results/; a part of it, or a quick one, only with --store.",
     )
-    add = parser.add_argument
+    add = result.add_argument
     names = ", ".join(BY_NAME)
     add(
         "--server",
@@ -171,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--server-core", type=int, default=0, metavar="CORE", help="(%(default)s)")
     add("--generator-core", type=int, default=1, metavar="CORE", help="(%(default)s)")
     add("--store", metavar="FOLDER", help="write latest.json, latest.md and latest.svg there")
-    return parser
+    return result
 
 
 def _at_least_one(text: str) -> int:

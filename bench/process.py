@@ -78,7 +78,7 @@ class Process:
             self.popen.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.popen.wait(STOP_TIMEOUT)
-        with suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 

@@ -198,8 +198,8 @@ def _tail(report: Report) -> Iterator[str]:
     yield _text(
         "10,000 headless Services with 100,000 endpoints, from the API server's stand-in: in quiet, and then 15 s in",
         f"which they are listed again {value['relists']:.0f} times, {value['events']:,.0f} EndpointSlice events are",
-        f"taken, and /metrics is scraped each second (longest {value['scrape_longest'] * 1000:,.0f} ms). First right answer",
-        f"{value['start']:.1f} s after the start; {value['octets'] / 2**20:.0f} MiB resident.",
+        f"taken, and /metrics is scraped each second (longest {value['scrape_longest'] * 1000:,.0f} ms).",
+        f"First right answer {value['start']:.1f} s after the start; {value['octets'] / 2**20:.0f} MiB resident.",
     )
     yield from _table_head(["", "p50", "p99", "p99.9", "max", "lost"])
     for title, prefix in (("in quiet", "quiet_"), ("list, scrapes, events", "")):
@@ -209,11 +209,12 @@ def _tail(report: Report) -> Iterator[str]:
 
 
 def _origins(report: Report) -> Iterator[str]:
-    yield "## What stood where\n"
+    yield "## Who and what\n"
     yield _row("", "version", "how it comes by the names")
     yield "|---|---|---|"
     yield from (_row(_title(server), report.versions.get(server.name, ""), server.role) for server in report.servers)
     yield ""
+    yield from (f"- {scenario.title}: {scenario.meaning}." for scenario in report.scenarios)
     yield from (f"- {note}" for note in report.notes)
     disturbed = [
         figures["others"].median for figures in report.summary.values()

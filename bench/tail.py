@@ -31,7 +31,7 @@ SCRAPE_INTERVAL = 1.0  # seconds
 ASKED_SERVICES = 60  # ten pods each
 TURN = 200  # microseconds: the API server's stand-in needs the better part of the generator's core
 
-_SAMPLE = re.compile(r'^(hsdnsd_watch_(?:relists|events)_total)\{kind="EndpointSlice"\} ([\d.e+]+)$', re.MULTILINE)
+_SAMPLE = re.compile(r'^hsdnsd_watch_(relists|events)_total\{kind="EndpointSlice"\} ([\d.e+]+)$', re.MULTILINE)
 
 
 def questions() -> Scenario:
@@ -127,9 +127,16 @@ class _Scraper:
         start = time.monotonic()
         text = get(self._admin, "/metrics", timeout=30).decode()
         self.took.append(time.monotonic() - start)
-        found = {
-            name.removeprefix("hsdnsd_watch_").removesuffix("_total"): float(n) for name, n in _SAMPLE.findall(text)
-        }
-        if found.keys() != {"relists", "events"}:
-            raise BenchError("the daemon's metrics do not tell its lists and events")
-        return found
+        return watch_counts(text)
+
+
+def watch_counts(metrics: str) -> dict[str, float]:
+    """How often EndpointSlices were listed again, and how many events of them were taken.
+
+    Raises:
+        BenchError: the daemon's metrics do not tell.
+    """
+    found = {name: float(number) for name, number in _SAMPLE.findall(metrics)}
+    if found.keys() != {"relists", "events"}:
+        raise BenchError("the daemon's metrics do not tell its lists and events")
+    return found

@@ -27,6 +27,8 @@ from hsdnsd.wire.const import Rcode
 _SECONDS: Final = tuple(2**power / 1e6 for power in range(BUCKETS - 1))
 _FAMILY: Final = ("1", "2")  # CoreDNS's words for IPv4 and IPv6
 _HITS: Final = ("hit_cached", "hit_own")
+# Where there is no cluster, special names and static records are still answered here.
+_NO_OWN_ZONE: Final = "localhost."
 
 
 def read_all(families: Families, sources: Sources) -> None:

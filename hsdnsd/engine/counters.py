@@ -94,6 +94,7 @@ class Counters:
         near_misses: replies on an exchange's own socket whose id or question was wrong.
         upstreams: time until a believed reply, by (upstream, place in RCODES).
         upstream_failures: attempts that came to nothing, by (upstream, why).
+        upstream_loops: times that what was sent to an upstream came back, by upstream.
     """
 
     __slots__ = (
@@ -108,6 +109,7 @@ class Counters:
         "requests",
         "responses",
         "upstream_failures",
+        "upstream_loops",
         "upstreams",
         "waits",
     )
@@ -126,6 +128,7 @@ class Counters:
         self.near_misses = 0
         self.upstreams: dict[tuple[str, int], Histogram] = {}
         self.upstream_failures: dict[tuple[str, str], int] = {}
+        self.upstream_loops: dict[str, int] = {}
 
     def request(self, v6: bool, tcp: bool, qtype: int, own: bool = False, do: bool = False) -> None:
         """A query that passed the gate; `own`: for a name of an own zone."""
@@ -168,3 +171,7 @@ class Counters:
         """An attempt came to nothing. `why` comes from an enumeration."""
         key = (upstream, why)
         self.upstream_failures[key] = self.upstream_failures.get(key, 0) + 1
+
+    def upstream_looped(self, upstream: str) -> None:
+        """What was sent to an upstream came back."""
+        self.upstream_loops[upstream] = self.upstream_loops.get(upstream, 0) + 1

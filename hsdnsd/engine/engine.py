@@ -1,7 +1,7 @@
 """The heart: queries, upstream replies and the clock go in; replies, exchanges and a deadline come out. No I/O.
 
 The driver calls `query`, `upstream_reply`, `upstream_failed`, `records_changed` and `deadline_passed`; after each
-call it drains `replies`, `sends` and `closes`, and arms one timer at `next_deadline`.
+call it drains `replies`, `sends`, `closes` and `looping`, and arms one timer at `next_deadline`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from hsdnsd.cache.store import Key, Kind
 from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
 from hsdnsd.engine.lookup import Lookup
+from hsdnsd.engine.loops import LoopProbes
 from hsdnsd.engine.resolver import Bounds, Resolver
 from hsdnsd.engine.rewrite import restored
 from hsdnsd.engine.route import LocalOptions, Route
 from hsdnsd.engine.static import StaticRecords
-from hsdnsd.engine.upstreams import Forwards
+from hsdnsd.engine.upstreams import Forwards, Server, Upstream
 from hsdnsd.records.result import EVERYTHING, Owner
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.answer import Answer, build_answer, render
@@ -103,6 +104,14 @@ class Engine:
         self._exchanges = Exchanges(
             counters, self._route.is_own, ttls or TtlLimits(), entropy, exchange or ExchangeOptions()
         )
+        self._loops = LoopProbes(
+            forwards,
+            entropy,
+            exchange is not None and exchange.force_tcp,
+            self._exchanges.sends,
+            self._exchanges.closes,
+        )
+        self._looping: list[Upstream] = []
         self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns)
         self._turn = 0
 
@@ -120,6 +129,11 @@ class Engine:
     def closes(self) -> list[int]:
         """Exchanges that are over: their sockets are to be closed."""
         return self._exchanges.closes
+
+    @property
+    def looping(self) -> list[Upstream]:
+        """Upstreams that were found to lead back to us."""
+        return self._looping
 
     @property
     def in_flight(self) -> int:
@@ -143,6 +157,9 @@ class Engine:
         if isinstance(query, Refusal):
             self._counters.refused(query.why)
             return query.reply or SILENCE
+        if query.qtype == RRType.HINFO and (server := self._loops.recognise(query.name)) is not None:
+            self._found_loop(server, now)
+            return SILENCE
         name = self._route.final(query.name)
         own = name is not None and self._route.is_own(name)
         self._counters.request(":" in source, tcp, query.qtype, own, query.do)
@@ -159,18 +176,41 @@ class Engine:
 
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:
         """Octets that came on the socket of an attempt; the socket being connected, from the right address."""
-        self._finish(self._exchanges.reply(exchange, attempt, wire, now), now)
+        if exchange < 0:
+            self._loops.answered(exchange)
+        else:
+            self._finish(self._exchanges.reply(exchange, attempt, wire, now), now)
 
     def upstream_failed(self, exchange: int, attempt: int, now: float) -> None:
         """The socket of an attempt could not be opened or connected, was refused, or was closed by the other side."""
         self._finish(self._exchanges.failed(exchange, attempt, now), now)
 
+    def spend(self, exchange: int) -> bool:
+        """Whether one more message may be sent for an exchange, because one was lost that is nobody's fault."""
+        return self._exchanges.spend(exchange)
+
+    def upstream_looped(self, exchange: int, attempt: int, now: float) -> None:
+        """The message of an attempt came back to us as a query."""
+        server = self._loops.server_of(exchange) if exchange < 0 else self._exchanges.server_of(exchange, attempt)
+        if server is not None:
+            self._found_loop(server, now)
+            self._finish(self._exchanges.looped(exchange, attempt, now), now)
+
+    def watch_for_loops(self, now: float) -> None:
+        """From now on, probe every upstream for whether it leads back to us."""
+        self._loops.begin(now)
+
     def next_deadline(self) -> float | None:
         """Monotonic time at which `deadline_passed` is to be called; None: there is nothing to wait for."""
-        return self._exchanges.next_wake()
+        wake, probe = self._exchanges.next_wake(), self._loops.wake
+        if wake is None:
+            return None if probe == _FOREVER else probe
+        return min(wake, probe)
 
     def deadline_passed(self, now: float) -> None:
         """Time has gone by: ask again, or give up, where nothing came."""
+        if now >= self._loops.wake:
+            self._loops.expire(now)
         over, impatient = self._exchanges.expire(now)
         for exchange in impatient:
             self._resolver.impatient(exchange, now)
@@ -200,6 +240,11 @@ class Engine:
         self._route.static = records
         # A name that is new among them may have been answered by anybody before.
         self._finished.clear()
+
+    def _found_loop(self, server: Server, now: float) -> None:
+        self._loops.found(server, now)
+        self._counters.upstream_looped(str(server.upstream))
+        self._looping.append(server.upstream)
 
     def _finish(self, exchange: Exchange | None, now: float) -> None:
         if exchange is not None:

@@ -36,6 +36,7 @@ class Problem(enum.Enum):
     MALFORMED = "malformed"  # the right id and question, and nothing that can be believed behind them
     RCODE = "rcode"  # SERVFAIL, REFUSED, ... from every server asked
     LAME = "lame"  # a reply that does not answer the question
+    LOOP = "loop"  # what was sent came back to us
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
@@ -82,7 +83,8 @@ class Exchange:
 
     __slots__ = (
         "accepted", "attempts", "budget", "deadline", "escalated", "impatient_at", "key", "number", "problem",
-        "question", "rcode", "servers", "spent", "started", "tcp_sent", "truncated", "udp_sent", "waiters", "wake",
+        "question", "rcode", "resent", "servers", "spent", "started", "tcp_sent", "truncated", "udp_sent", "waiters",
+        "wake",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +101,7 @@ class Exchange:
         self.impatient_at = math.inf
         self.waiters: list[Lookup] = []
         self.attempts: list[Attempt] = []
+        self.resent = 0
         self.udp_sent = dict.fromkeys(servers, 0)
         self.tcp_sent = dict.fromkeys(servers, 0)
         self.spent: set[Server] = set()  # said something that asking again would not change
@@ -111,7 +114,7 @@ class Exchange:
     @property
     def sent(self) -> int:
         """Messages that it has cost so far."""
-        return len(self.attempts)
+        return len(self.attempts) + self.resent
 
 
 class ExchangeOptions(msgspec.Struct, frozen=True):
@@ -232,6 +235,29 @@ class Exchanges:
             self._wake_at(exchange, now + REFUSED_AGAIN_AFTER)
         return None
 
+    def spend(self, number: int) -> bool:
+        """Whether the exchange may cost one message more than was sent for it; it is counted, if it may."""
+        exchange = self._by_number.get(number)
+        if exchange is None or exchange.budget <= 0:
+            return False
+        exchange.budget -= 1
+        exchange.resent += 1
+        return True
+
+    def server_of(self, number: int, attempt_number: int) -> Server | None:
+        """Whom an attempt's message was sent to; None if the exchange is over."""
+        exchange = self._by_number.get(number)
+        return None if exchange is None else exchange.attempts[attempt_number].server
+
+    def looped(self, number: int, attempt_number: int, now: float) -> Exchange | None:
+        """An attempt's message came back to us; the exchange if that ends it."""
+        exchange = self._by_number.get(number)
+        if exchange is None or exchange.attempts[attempt_number].over:
+            return None
+        attempt = exchange.attempts[attempt_number]
+        exchange.spent.add(attempt.server)
+        return self._failed(exchange, attempt, Problem.LOOP, now)
+
     def next_wake(self) -> float | None:
         """When `expire` has something to do."""
         while self._wakes:
@@ -347,7 +373,13 @@ class Exchanges:
         question = self._mixed_case(exchange.question) if self._options.mix_case else exchange.question
         attempt = Attempt(server, self._random_id(), question, tcp, edns, now)
         wire = build_query(
-            attempt.id, question, rd=True, cd=key.cd, do=key.do and edns, udp_size=EDNS_UDP_SIZE if edns else None
+            attempt.id,
+            question,
+            rd=True,
+            cd=key.cd,
+            do=key.do and edns,
+            udp_size=EDNS_UDP_SIZE if edns else None,
+            pad=server.upstream.tls_name is not None,
         )
         self.sends.append(Send(exchange.number, len(exchange.attempts), server.upstream, tcp, wire))
         exchange.attempts.append(attempt)

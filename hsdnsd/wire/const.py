@@ -85,7 +85,6 @@ DO: Final = 0x8000
 HEADER_SIZE: Final = 12
 MAX_NAME: Final = 255  # RFC 1035 section 2.3.4; the limit is on the assembled name, not on a segment of it
 MAX_LABEL: Final = 63
-MAX_LABELS: Final = 127
 # Pointers must go strictly backwards; no server nests them deeper than a reverse IPv6 name has labels (CVE-2026-52682).
 MAX_POINTERS: Final = 32
 MAX_POINTER_TARGET: Final = 0x3FFF

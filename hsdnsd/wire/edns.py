@@ -9,11 +9,15 @@ from hsdnsd.errors import WireError
 from hsdnsd.wire.const import DO, EDNS_UDP_SIZE, MAX_EDNS_OPTIONS, RRType
 
 OPTION_KEEPALIVE: Final = 11  # RFC 7828
+OPTION_PADDING: Final = 12  # RFC 7830
 OPTION_EDE: Final = 15  # RFC 8914
 
 _OPTION: Final = struct.Struct("!HH")
 _OPT: Final = struct.Struct("!BHHBBHH")  # root, TYPE, UDP size, upper bits of the RCODE, version, flags, RDLENGTH
 _U16_OPTION: Final = struct.Struct("!HHH")
+
+# Octets of an OPT without options.
+OPT_SIZE: Final = _OPT.size
 
 # Idle time of a TCP connection, in units of 100 ms: 10 s (RFC 7828 section 3.1).
 KEEPALIVE: Final = _U16_OPTION.pack(OPTION_KEEPALIVE, 2, 100)
@@ -27,6 +31,12 @@ def opt(do: bool, options: bytes = b"", *, upper_rcode: int = 0, udp_size: int =
 def ede(info_code: int) -> bytes:
     """An Extended DNS Error option without text (RFC 8914 section 2)."""
     return _U16_OPTION.pack(OPTION_EDE, 2, info_code)
+
+
+def padding(size: int, block: int) -> bytes:
+    """A padding option that makes a message of `size` octets a multiple of `block` octets long (RFC 7830)."""
+    zeros = -(size + _OPTION.size) % block
+    return _OPTION.pack(OPTION_PADDING, zeros) + bytes(zeros)
 
 
 def read_options_untrusted(wire: bytes, start: int, end: int) -> bool:

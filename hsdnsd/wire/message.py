@@ -20,6 +20,7 @@ _RR: Final = struct.Struct("!HHIH")  # TYPE, CLASS, TTL, RDLENGTH
 _OPCODE: Final = 0x7800
 _OPT: Final = int(RRType.OPT)
 _MIN_RECORD: Final = 1 + _RR.size
+_PADDED_TO: Final = 128
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -75,12 +76,23 @@ def read_message_untrusted(wire: bytes) -> Message:
     return Message(message_id, flags, rcode, question, answer, authority, additional, reader.has_opt, reader.foreign)
 
 
-def build_query(id: int, question: bytes, *, rd: bool, cd: bool, do: bool, udp_size: int | None) -> bytes:
-    """The query to send upstream: our own OPT (or none if `udp_size` is None), no options, never the client's."""
+def build_query(
+    id: int, question: bytes, *, rd: bool, cd: bool, do: bool, udp_size: int | None, pad: bool = False
+) -> bytes:
+    """The query to send upstream: our own OPT (or none if `udp_size` is None), never the client's.
+
+    Args:
+        pad: hide how long the name is, by a length that is a multiple of 128 octets (RFC 8467 section 4.1). Takes an
+            OPT.
+    """
     flags = (RD if rd else 0) | (CD if cd else 0)
     if udp_size is None:
         return _HEADER.pack(id, flags, 1, 0, 0, 0) + question
-    return _HEADER.pack(id, flags, 1, 0, 0, 1) + question + edns.opt(do, udp_size=udp_size)
+    query = _HEADER.pack(id, flags, 1, 0, 0, 1) + question + edns.opt(do, udp_size=udp_size)
+    if not pad:
+        return query
+    options = edns.padding(len(query), _PADDED_TO)
+    return query[: -edns.OPT_SIZE] + edns.opt(do, options, udp_size=udp_size)
 
 
 def matches(wire: bytes, id: int, question: bytes) -> bool:

@@ -230,3 +230,12 @@ def test_without_own_zones_nothing_is_told_of_them() -> None:
     assert not [
         key for key in given if "cluster.local." in key or key[0].startswith(("hsdnsd_watch", "hsdnsd_records"))
     ]
+
+
+def test_without_own_zones_what_is_answered_here_is_told_as_localhost() -> None:
+    counters = Counters()
+    counters.request(v6=False, tcp=True, qtype=1, own=True)
+    counters.response(Rcode.NOERROR, own=True)
+    given = read(sources(zone=None, counts=dict, watches=list, counters=counters, batches=list))
+    assert given["coredns_dns_requests_total", SERVER, "localhost.", "", "tcp", "1", "A"] == 1
+    assert given["coredns_dns_responses_total", SERVER, "localhost.", "", "NOERROR", "kubernetes"] == 1

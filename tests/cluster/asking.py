@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from dns.exception import DNSException
+
 from tests.cluster.daemon import Daemon
 
 
@@ -52,7 +54,7 @@ class Asking:
     def settle(self) -> None:
         """Return when every question has been asked once more, and answered."""
         rounds = self._rounds + 2  # the present round may have passed a question already
-        while self._rounds < rounds and self._failure is None:
+        while self._rounds < rounds and self._thread.is_alive():
             time.sleep(self._pause)
 
     def history(self, name: str, rdtype: str) -> list[frozenset[str]]:
@@ -77,5 +79,5 @@ class Asking:
                         history.append(now)
                     time.sleep(self._pause)
                 self._rounds += 1
-        except Exception as error:  # told by __exit__, in the test's own thread
+        except (OSError, DNSException) as error:  # told by __exit__, in the test's own thread
             self._failure = error

@@ -43,7 +43,7 @@ class Controllers:
         kubeconfig = control_plane.kubeconfig()
         programs = control_plane.programs
         served = [f"--bind-address={control_plane.host}", "--leader-elect=false", "--authentication-skip-lookup"]
-        manager = [
+        manager: list[str | Path] = [
             programs / "kube-controller-manager",
             f"--kubeconfig={kubeconfig}",
             f"--cert-dir={folder}",
@@ -51,14 +51,14 @@ class Controllers:
             *_UNLIMITED,
             f"--controllers={','.join(_CONTROLLERS)}",
         ]
-        scheduler = [
+        scheduler: list[str | Path] = [
             programs / "kube-scheduler",
             f"--kubeconfig={kubeconfig}",
             f"--cert-dir={folder}",
             *served,
             *_UNLIMITED,
         ]
-        kwok = [
+        kwok: list[str | Path] = [
             programs / "kwok",
             f"--kubeconfig={kubeconfig}",
             f"--config={Path(__file__).with_name('kubelet.yaml')}",

@@ -12,7 +12,7 @@ _CHUNK: Final = 1 << 16
 
 
 class Proxy:
-    """A context manager; it relays from (host, port) to (host, to_port) until it is cut, and again once it is mended."""
+    """A context manager; it relays from (host, port) to (host, to_port) until it is cut, and again once mended."""
 
     def __init__(self, host: str, port: int, to_port: int) -> None:
         self._host = host

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 
 import pytest
@@ -196,7 +197,7 @@ def test_a_rolling_update_leaves_nobody_out(
     assert min(map(len, history)) >= 3  # a Deployment lets a quarter of its pods be missing
     assert NXDOMAIN not in history
     gone: set[str] = set()
-    for earlier, later in zip(history, history[1:], strict=False):
+    for earlier, later in itertools.pairwise(history):
         gone |= earlier - later
         assert not gone & later  # no address comes back
 

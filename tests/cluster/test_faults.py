@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ def test_the_api_server_is_killed_under_a_workload(
     assert asking.history(f"no.{name}", "A") == [NXDOMAIN]
     assert NXDOMAIN not in asking.history(name, "A")
     gone: set[str] = set()
-    for earlier, later in zip(asking.history(name, "A"), asking.history(name, "A")[1:], strict=False):
+    for earlier, later in itertools.pairwise(asking.history(name, "A")):
         gone |= earlier - later
         assert not gone & later
 

@@ -149,8 +149,8 @@ def test_the_deployed_daemonset_rolls_out(
     assert daemon.answers(f"_dns-tcp._tcp.{name}", "SRV") == {f"0 100 53 {name}."}
 
     def leads_to_the_pods() -> bool:
-        selected = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name=hsdnsd"
-        [made] = api.get(selected)["items"]
+        slices = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
+        [made] = api.get(f"{slices}?labelSelector=kubernetes.io/service-name=hsdnsd")["items"]
         pods = addressed_pods(api, "kube-system", **{"app.kubernetes.io/name": "hsdnsd"})
         told = {address for each in made["endpoints"] for address in each["addresses"]}
         return {port["port"] for port in made["ports"]} == {5353} and told == {each.ip for each in pods}

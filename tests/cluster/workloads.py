@@ -21,11 +21,12 @@ class Pod(NamedTuple):
 def addressed_pods(api: ApiClient, namespace: str, **labels: str) -> list[Pod]:
     """Those with the labels that have addresses and are not being deleted, by name."""
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    pods = []
-    for item in api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")["items"]:
-        if "deletionTimestamp" not in item["metadata"] and (ips := item["status"].get("podIPs")):
-            pods.append(Pod(item["metadata"]["name"], ips[0]["ip"], ips[1]["ip"]))
-    return sorted(pods)
+    items = api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")["items"]
+    return sorted(
+        Pod(item["metadata"]["name"], *(each["ip"] for each in item["status"]["podIPs"]))
+        for item in items
+        if "deletionTimestamp" not in item["metadata"] and "podIPs" in item["status"]
+    )
 
 
 def pods_of(api: ApiClient, controllers: Controllers, workload: Object, replicas: int | None = None) -> list[Pod]:

@@ -13,7 +13,9 @@ NAME = "big.db.svc.cluster.local"
 
 def headless(endpoints: int) -> World:
     facts = tuple(
-        EndpointFact(((number.to_bytes(4, "big"), f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"),))
+        EndpointFact(
+            ((number.to_bytes(4, "big"), f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"),)
+        )
         for number in range(0x0A000000, 0x0A000000 + endpoints)
     )
     port = (Port("pg", "tcp", 5432),)

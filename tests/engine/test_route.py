@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from hsdnsd.engine.route import Route
+from hsdnsd.engine.route import LocalOptions, Route
+from hsdnsd.engine.static import static_records
 from hsdnsd.engine.upstreams import Forwards, Upstream
 from hsdnsd.records.model import NamespaceFact, ServiceFact
 from hsdnsd.records.model import Upserted as Up
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
-from hsdnsd.wire.const import RRType
-from hsdnsd.wire.name import ROOT, from_text
+from hsdnsd.wire.const import Rcode, RRType
+from hsdnsd.wire.name import ROOT, from_text, to_text
 
 FIRST, SECOND = Upstream("192.0.2.1", 53), Upstream("192.0.2.2", 53)
 
 
-def route(stub: str | None = None, *, default: bool = True, fallthrough: tuple[str, ...] = ()) -> Route:
+def route(
+    stub: str | None = None,
+    *,
+    default: bool = True,
+    fallthrough: tuple[str, ...] = (),
+    local: LocalOptions | None = None,
+) -> Route:
     options = ZoneOptions(
         zone=from_text("cluster.local"),
         reverse_zones=(from_text("in-addr.arpa"),),
@@ -27,7 +34,15 @@ def route(stub: str | None = None, *, default: bool = True, fallthrough: tuple[s
     for fact in (NamespaceFact("default"), ServiceFact("default", "kubernetes", cluster_ips=(b"\x0a\x60\x00\x01",))):
         table.apply(Up(fact), 1)
     zones = ({ROOT: [FIRST]} if default else {}) | ({from_text(stub): [SECOND]} if stub else {})
-    return Route(Zone(options, table), Forwards(zones))
+    return Route(Zone(options, table), Forwards(zones), local)
+
+
+EVERYTHING_LOCAL = LocalOptions(
+    special_names=True,
+    private_reverse=True,
+    rewrites={from_text("old.example"): from_text("svc.cluster.local"), from_text("here"): from_text("localhost")},
+    no_aaaa=True,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +94,112 @@ def test_the_soa_of_a_denial_is_that_of_the_zone_the_name_lies_in() -> None:
     (soa,) = route().own_soa(from_text("x.10.in-addr.arpa"))
     assert soa.name == from_text("in-addr.arpa")
     assert Route(None, Forwards({})).own_soa(from_text("x.test")) == ()
+
+
+def owners(given: Route, name: str, qtype: int = RRType.A) -> tuple[int, list[str], list[str]] | None:
+    """RCODE, names in the answer, and names of the SOA records, of what is said here; None: somebody else is asked."""
+    result, zone = given.find(from_text(name), qtype)
+    if result is None:
+        assert zone is not None
+        return None
+    return result.rcode, [to_text(r.name) for r in result.answer], [to_text(r.name) for r in result.authority]
+
+
+def test_without_options_nothing_is_special() -> None:
+    for name in ("localhost", "a.invalid", "1.0.0.10.ip6.arpa"):
+        assert not route().is_own(from_text(name))
+        assert owners(route(), name) is None
+        assert owners(route(), name, RRType.AAAA) is None
+    assert route().final(from_text("a.old.example")) == from_text("a.old.example")
+
+
+def test_special_names_are_answered_here() -> None:
+    given = route(local=EVERYTHING_LOCAL)
+    for name in ("localhost", "x.localhost", "a.invalid", "a.onion", "1.d.f.ip6.arpa"):
+        assert given.is_own(from_text(name))
+    assert owners(given, "x.localhost") == (Rcode.NOERROR, ["x.localhost."], [])
+    assert owners(given, "a.onion") == (Rcode.NXDOMAIN, [], ["onion."])
+    assert owners(given, "1.d.f.ip6.arpa", RRType.PTR) == (Rcode.NXDOMAIN, [], ["d.f.ip6.arpa."])
+    for name in ("a.test", "local", "1.c.f.ip6.arpa", "www.example.com"):
+        assert not given.is_own(from_text(name))
+        assert owners(given, name) is None
+
+
+@pytest.mark.parametrize(
+    ("stub", "name"), [("onion", "a.onion"), ("ip6.arpa", "1.d.f.ip6.arpa"), ("a.localhost", "a.localhost")]
+)
+def test_a_stub_zone_around_or_inside_wins_over_a_special_name(stub: str, name: str) -> None:
+    given = route(stub, local=EVERYTHING_LOCAL)
+    assert not given.is_own(from_text(name))
+    _, zone = given.find(from_text(name), RRType.PTR)
+    assert zone is not None
+    assert zone.servers[0].upstream == SECOND
+    assert given.is_own(from_text("b.localhost"))
+
+
+def test_private_addresses_that_the_cluster_does_not_have_are_denied_by_the_own_zone() -> None:
+    given = route(fallthrough=("in-addr.arpa",), local=EVERYTHING_LOCAL)
+    assert owners(given, "2.0.96.10.in-addr.arpa", RRType.PTR) == (Rcode.NXDOMAIN, [], ["in-addr.arpa."])
+    assert owners(given, "1.0.96.10.in-addr.arpa", RRType.PTR) == (Rcode.NOERROR, ["1.0.96.10.in-addr.arpa."], [])
+    assert owners(given, "8.8.8.8.in-addr.arpa", RRType.PTR) is None
+    asked = route("10.in-addr.arpa", fallthrough=("in-addr.arpa",), local=EVERYTHING_LOCAL)
+    assert owners(asked, "2.0.96.10.in-addr.arpa", RRType.PTR) is None
+
+
+def test_a_denial_of_a_private_address_ends_when_the_cluster_has_it() -> None:
+    given = route(fallthrough=("in-addr.arpa",), local=EVERYTHING_LOCAL)
+    for name in ("2.0.96.10.in-addr.arpa", "1.0.0.127.in-addr.arpa"):
+        result, _ = given.find(from_text(name), RRType.PTR)
+        assert result is not None
+        assert result.owner == b"a" + bytes(map(int, reversed(name.split(".")[:4])))
+
+
+def test_the_loopback_address_is_localhost_where_the_own_zone_lets_go() -> None:
+    name = "1.0.0.127.in-addr.arpa"
+    here = (Rcode.NOERROR, [f"{name}."], [])
+    assert owners(route(fallthrough=("in-addr.arpa",), local=EVERYTHING_LOCAL), name, RRType.PTR) == here
+    assert owners(route(local=EVERYTHING_LOCAL), name, RRType.PTR) == (Rcode.NXDOMAIN, [], ["in-addr.arpa."])
+    assert owners(Route(None, Forwards({ROOT: [FIRST]}), EVERYTHING_LOCAL), name, RRType.PTR) == here
+
+
+def test_static_records_come_before_everything() -> None:
+    given = route("stub.example", local=EVERYTHING_LOCAL)
+    names = ("kubernetes.default.svc.cluster.local", "a.invalid", "a.stub.example", "www.example.com")
+    given.static = static_records([(b"\x0a\0\0\1", tuple(map(from_text, names)))], 30)
+    for name in names:
+        assert given.is_own(from_text(name))
+        result, zone = given.find(from_text(name), RRType.A)
+        assert zone is None
+        assert result is not None
+        assert result.answer[0].rdatas == (b"\x0a\0\0\1",)
+        assert owners(given, name, RRType.AAAA) == (Rcode.NOERROR, [], [f"{name}."])
+    assert owners(given, "b.stub.example") is None
+
+
+def test_no_aaaa_is_for_names_that_somebody_else_would_be_asked_for() -> None:
+    given = route("stub.example", local=EVERYTHING_LOCAL)
+    for name in ("www.example.com", "a.stub.example"):
+        assert owners(given, name, RRType.AAAA) == (Rcode.NOERROR, [], [f"{name}."])
+        assert owners(given, name) is None
+    assert owners(given, "localhost", RRType.AAAA) == (Rcode.NOERROR, ["localhost."], [])
+    assert owners(given, "kubernetes.default.svc.cluster.local", RRType.AAAA) == (
+        Rcode.NOERROR,
+        [],
+        ["cluster.local."],
+    )
+    assert route(default=False, local=EVERYTHING_LOCAL).find(from_text("a.test"), RRType.AAAA) == (None, None)
+
+
+def test_what_falls_through_is_somebody_elses_and_has_no_aaaa_either() -> None:
+    given = route(fallthrough=(".",), local=EVERYTHING_LOCAL)
+    result, zone = given.find(from_text("nothing.default.svc.cluster.local"), RRType.AAAA)
+    assert zone is None
+    assert result is not None
+    assert (result.rcode, result.owner) == (Rcode.NOERROR, b"s\x07nothing\x07default"), "until there is such a Service"
+
+
+def test_a_rewrite_decides_by_the_name_that_comes_of_it() -> None:
+    given = route(local=EVERYTHING_LOCAL)
+    assert given.final(from_text("a.old.example")) == from_text("a.svc.cluster.local")
+    assert given.final(from_text("x.here")) == from_text("x.localhost")
+    assert given.final(from_text("www.example.com")) == from_text("www.example.com")

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsdnsd.records.addresses import AddressRange, canonical_text, dashed, dashed_address, reverse_range
+from hsdnsd.records.addresses import AddressRange, canonical_text, dashed, dashed_address, reverse_name, reverse_range
 from hsdnsd.wire.name import from_text, labels
-from tests.support.facts import packed, reverse_name
+from tests.support.facts import packed
+from tests.support.facts import reverse_name as reverse_text
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(lambda address: address.packed)
 
@@ -56,7 +57,8 @@ def test_a_label_that_spells_no_address(label: bytes) -> None:
 
 @given(ADDRESSES)
 def test_a_complete_reverse_name_is_one_address(address: bytes) -> None:
-    name = from_text(reverse_name(canonical_text(address)))
+    name = from_text(reverse_text(canonical_text(address)))
+    assert reverse_name(address) == name
     assert reverse_range(labels(name)) == AddressRange(address, address)
 
 
