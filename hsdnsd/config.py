@@ -45,6 +45,17 @@ class Config(msgspec.Struct, frozen=True):
             empty=True,
         ),
     ] = "127.0.0.1:9253"
+    threads: Annotated[
+        int,
+        Key(
+            "Native threads for each address of `listen`, which give finished answers whatever the daemon is busy with; "
+            "0: none, its event loop does that too.",
+            why="one keeps answers quick while a large cluster is listed, at no more CPU; more than one is for nodes "
+            "that ask more than 200,000 questions a second",
+            low=0,
+            high=64,
+        ),
+    ] = 1
     drain: Annotated[
         float,
         Key(

@@ -110,7 +110,7 @@ class _Daemon:
             await self._hosts.poll(self._engine.static_changed)
         async with contextlib.AsyncExitStack() as opened:
             listeners = await opened.enter_async_context(
-                open_listeners(config.listen, config.tcp, self._engine, self._finished)
+                open_listeners(config.listen, config.tcp, self._engine, self._finished, config.threads)
             )
             await self._open_admin(opened, listeners)
             commands = {"flush": self._flush, "dump": self._dump}
@@ -176,10 +176,7 @@ class _Daemon:
             counters=self._counters,
             cache=self._cache,
             table=self._finished,
-            batches=lambda: [
-                (":" in endpoint.host, listener.batch)
-                for endpoint, listener in zip(listeners.endpoints, listeners.udp, strict=True)
-            ],
+            batches=lambda: [(listener.is_v6, listener.batch) for listener in listeners.udp],
             driver=listeners.driver,
             upstreams=listeners.exchanges,
             tcp=listeners.tcp,

@@ -21,7 +21,7 @@ def keys(tree: type[msgspec.Struct] = Config, path: str = "") -> Iterator[tuple[
 
 KEYS = dict(keys())
 CONTRACT = {
-    "": "listen admin drain",
+    "": "listen admin threads drain",
     "source": "manifests kubeconfig in_cluster",
     "zone": "name reverse_zones namespaces labels namespace_labels pods endpoint_pod_names noendpoints fallthrough "
     "ignore_empty_service own_addresses compat ttl service_ttl endpoint_ttl srv_ttl ptr_ttl external_ttl pod_ttl "

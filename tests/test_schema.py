@@ -28,6 +28,7 @@ class Root(msgspec.Struct, frozen=True):
     text: Annotated[str, Key("A text.", why="none", form=EVEN, empty=True)] = ""
     texts: Annotated[tuple[str, ...], Key("Texts.", why="none", form=EVEN)] = ("ab",)
     free: Annotated[dict[str, tuple[str, ...]], Key("Free.", why="none", form=EVEN, name_form=EVEN)] = {}
+    names: Annotated[dict[str, str], Key("Names.", why="none", form=EVEN, name_form=EVEN)] = {}
     switch: Annotated[bool, Key("A switch.", why="off")] = False
     choice: Annotated[Literal["", "one"], Key("A choice.", why="none")] = ""
     inner: Inner = Inner()
@@ -46,13 +47,14 @@ def test_everything_given() -> None:
         "text": "four",
         "texts": ["", "four"][1:],
         "free": {"ab": ["cd", "ef"], "gh": []},
+        "names": {"ab": "cd"},
         "switch": True,
         "choice": "one",
         "inner": {"count": 10, "share": 1, "limit": 0},
     }
     tree, found = read(Root, given)
     assert found == []
-    assert tree == Root("four", ("four",), {"ab": ("cd", "ef"), "gh": ()}, True, "one", Inner(10, 1.0, 0))
+    assert tree == Root("four", ("four",), {"ab": ("cd", "ef"), "gh": ()}, {"ab": "cd"}, True, "one", Inner(10, 1.0, 0))
     assert isinstance(tree.inner.share, float)
 
 
@@ -72,6 +74,14 @@ def test_everything_given() -> None:
             {"free": {"ab": {"cd": []}}},
             "free.ab",
             "expected an array, got a table; a name with dots in it needs quotes",
+        ),
+        ({"names": []}, "names", "expected a table, got an array"),
+        ({"names": {"ab": ["cd"]}}, "names.ab", "expected an even text, got an array"),
+        ({"names": {"ab": "c"}}, "names.ab", '"c" is not an even text: its length is odd'),
+        (
+            {"names": {"ab": {"cd": "ef"}}},
+            "names.ab",
+            "expected a text, got a table; a name with dots in it needs quotes",
         ),
         ({"switch": 1}, "switch", "expected true or false, got 1"),
         ({"switch": "true"}, "switch", 'expected true or false, got "true"'),
@@ -105,8 +115,10 @@ def test_every_fault_is_found_at_once() -> None:
 
 
 def test_a_tree_with_faults_still_holds_the_right_types() -> None:
-    tree, _ = read(Root, {"text": 5, "texts": ["odd", 5], "switch": 3, "choice": 0, "inner": 7, "free": 8})
-    assert tree == Root("", ("odd", ""), {}, False, "", Inner())
+    tree, _ = read(
+        Root, {"text": 5, "texts": ["odd", 5], "switch": 3, "choice": 0, "inner": 7, "free": 8, "names": {"ab": 9}}
+    )
+    assert tree == Root("", ("odd", ""), {}, {"ab": ""}, False, "", Inner())
 
 
 def test_a_long_wrong_value_is_cut() -> None:

@@ -22,6 +22,7 @@ class Inner(msgspec.Struct, frozen=True):
     count: Annotated[int, Key("How many.", why="few", low=0, high=10)] = 2
     limit: Annotated[int | None, Key("At most.", why="none", low=0, high=9)] = None
     free: Annotated[dict[str, tuple[str, ...]], Key("Free.", why="none", form=ANY, name_form=ANY)] = {}
+    names: Annotated[dict[str, str], Key("Names.", why="none", form=ANY, name_form=ANY)] = {}
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -63,6 +64,10 @@ def applied(*settings: str, given: dict[str, Any] | None = None) -> dict[str, An
         ("texts=a,,b", {"texts": ["a", "", "b"]}),
         ("inner.free.corp.example=x,y", {"inner": {"free": {"corp.example": ["x", "y"]}}}),
         ('inner.free."corp.example"=x', {"inner": {"free": {"corp.example": ["x"]}}}),
+        ("inner.names.old.example=svc.cluster.local", {"inner": {"names": {"old.example": "svc.cluster.local"}}}),
+        ('inner.names."old.example"="a,b"', {"inner": {"names": {"old.example": "a,b"}}}),
+        ("inner.names.old.example=5", {"inner": {"names": {"old.example": "5"}}}),
+        ('inner.names={ab = "x"}', {"inner": {"names": {"ab": "x"}}}),
         ('inner.free={ab = ["x"]}', {"inner": {"free": {"ab": ["x"]}}}),
         ("inner={count = 7}", {"inner": {"count": 7}}),
         ("\"inner\".'count'=7", {"inner": {"count": 7}}),
@@ -121,6 +126,7 @@ trees = st.builds(
         count=st.integers(0, 10),
         limit=st.none() | st.integers(0, 9),
         free=st.dictionaries(st.text(), st.lists(st.text()).map(tuple)),
+        names=st.dictionaries(st.text(), st.text()),
     ),
 )
 
@@ -131,7 +137,7 @@ def test_a_tree_is_read_as_it_was_written(tree: Root) -> None:
 
 
 def test_a_tree_as_toml() -> None:
-    tree = Root(("a", 'b"'), True, Inner(free={"x.y": ("z",)}))
+    tree = Root(("a", 'b"'), True, Inner(free={"x.y": ("z",)}, names={"a.b": "c"}))
     assert to_toml(tree) == (
         'texts = ["a", "b\\""]\n'
         "switch = true\n"
@@ -143,6 +149,9 @@ def test_a_tree_as_toml() -> None:
         "\n"
         "[inner.free]\n"
         '"x.y" = ["z"]\n'
+        "\n"
+        "[inner.names]\n"
+        '"a.b" = "c"\n'
     )
 
 
@@ -154,4 +163,6 @@ def test_the_reference_names_range_default_meaning_and_reason() -> None:
         in page
     )
     assert "### `inner.limit`\n\na whole number from 0 to 9; default: not set\n" in page
+    assert "### `inner.free`\n\ntable; each key a text, each value an array, each a text; default: `{}`\n" in page
+    assert "### `inner.names`\n\ntable; each key a text, each value a text; default: `{}`\n" in page
     assert "### `switch`\n\ntrue or false; default: `false`\n" in page

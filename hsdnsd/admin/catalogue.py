@@ -52,8 +52,8 @@ GROUPS: Final = (
     ),
     Group(
         "Queries and answers",
-        "`zone` is the cluster domain for names that are answered here (own zones, reverse zones, static records, special "
-        "names; without own zones it is `localhost.`), and `.` for all others.",
+        "`zone` is the cluster domain for names that are answered here (own zones, static records, special names; "
+        "without own zones it is `localhost.`), and `.` for all others.",
         (
             _counter(
                 "coredns_dns_requests_total",
@@ -66,8 +66,8 @@ GROUPS: Final = (
             _counter(
                 "coredns_dns_responses_total",
                 "server zone view rcode plugin",
-                "Answers, error replies of the gate included. `plugin`: kubernetes for names answered here, cache for what "
-                "the table of finished answers gave, forward for the rest, empty for the gate.",
+                "Answers, error replies of the gate included. `plugin`: kubernetes for names answered here, cache for "
+                "what the table of finished answers gave, forward for the rest, empty for the gate.",
             ),
             _histogram(
                 "coredns_dns_request_duration_seconds",

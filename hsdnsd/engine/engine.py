@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
+import msgspec
+
 from hsdnsd.cache.cache import Cache
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.cache.store import Key, Kind
 from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
+from hsdnsd.engine.fit import build_own
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.loops import LoopProbes
 from hsdnsd.engine.resolver import Bounds, Resolver
@@ -255,19 +258,12 @@ class Engine:
         result, _ = self._route.find(name, query.qtype)
         if result is None or result.chase is not None:
             return None
-        records = result.answer if name is query.name else restored(result.answer, name, query.name)
-        if records is None:
-            return None
-        answer = build_answer(
-            query.name,
-            result.rcode,
-            records,
-            result.authority,
-            result.additional,
-            aa=True,
-            fixed=True,
-            ede=result.ede,
-        )
+        if name is not query.name:
+            records = restored(result.answer, name, query.name)
+            if records is None:
+                return None
+            result = msgspec.structs.replace(result, answer=records)
+        answer = build_own(query.name, result, self._turn)
         if result.owner is not None:
             self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, result.owner)
         return self._reply(answer, query, limit, Outcome.OWN)

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from hsdnsd.engine.exchange import Send
+from hsdnsd.engine.upstreams import Upstream
 
 
 class EngineLike(Protocol):
@@ -20,6 +21,9 @@ class EngineLike(Protocol):
     @property
     def closes(self) -> list[int]: ...
 
+    @property
+    def looping(self) -> list[Upstream]: ...
+
     def query(
         self, wire: bytes, client: Hashable, source: str, tcp: bool, now: float, truncated: bool = False
     ) -> bytes | None: ...
@@ -27,6 +31,10 @@ class EngineLike(Protocol):
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None: ...
 
     def upstream_failed(self, exchange: int, attempt: int, now: float) -> None: ...
+
+    def upstream_looped(self, exchange: int, attempt: int, now: float) -> None: ...
+
+    def spend(self, exchange: int) -> bool: ...
 
     def next_deadline(self) -> float | None: ...
 

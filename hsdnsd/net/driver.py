@@ -9,7 +9,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import ParamSpec, TypeVar, cast
 
+from hsdnsd.engine.upstreams import LOOPING_FOR
 from hsdnsd.net.contract import Asked, Client, EngineLike
+from hsdnsd.net.pool import Arrival
 from hsdnsd.net.seldom import Seldom
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.wire.const import HEADER_SIZE, Rcode
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 # uvloop's timers count in milliseconds: late by one is never early, and doesn't wake for a deadline just ahead.
 _GRAIN = 0.001
+# Seconds between two looks for connections to upstreams that are overdue or idle.
+_SWEEP = 0.25
 # Bits of the header's third octet (RFC 1035 section 4.1.1).
 _QR, _OPCODE, _RD = 0x80, 0x78, 0x01
 
@@ -34,26 +38,29 @@ class Driver:
     Attributes:
         pending: queries that will be answered later.
         crashes: exceptions that came out of the engine for one packet, and cost that packet alone.
+        exchanges: the sockets towards upstreams.
     """
 
     def __init__(self, engine: EngineLike, exchanges: Exchanges, loop: asyncio.AbstractEventLoop) -> None:
         self.pending = 0
         self.crashes = 0
         self._engine = engine
-        self._exchanges = exchanges
+        self.exchanges = exchanges
         self._loop = loop
         self._seldom = Seldom()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._sweeper: asyncio.TimerHandle | None = None
         self._fault: asyncio.Future[None] = loop.create_future()
         self._answered: asyncio.Future[None] | None = None
         loop.add_reader(exchanges.fileno(), self.guarded(self._upstreams_readable))
 
     def close(self) -> None:
         """Stop driving. The exchanges are the caller's."""
-        self._loop.remove_reader(self._exchanges.fileno())
-        if self._timer is not None:
-            self._timer.cancel()
+        self._loop.remove_reader(self.exchanges.fileno())
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
 
     async def run(self) -> None:
         """Wait for a fault that nobody has foreseen.
@@ -63,7 +70,7 @@ class Driver:
         """
         await asyncio.shield(self._fault)
 
-    def guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+    def guarded(self, callback: Callable[P, object]) -> Callable[P, None]:
         """The callback, but what it raises comes out of `run`: outside the packet boundary, the unknown is fatal."""
 
         def call(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -89,6 +96,18 @@ class Driver:
             self.pending += 1
         return reply
 
+    def came_back(self, wire: bytes, source: str, port: int, now: float) -> bool:
+        """Whether a query is a message of our own, from the socket that it was sent on: what is asked there comes back.
+
+        Args:
+            wire: the query; its id is one of `exchanges.by_id`. source, port: where it came from.
+        """
+        attempt = self.exchanges.by_id[wire[:2]]
+        if not attempt.sent_from(source, port):
+            return False
+        self._engine.upstream_looped(attempt.exchange, attempt.number, now)
+        return True
+
     def refresh(self, now: float) -> None:
         """`Engine.refresh`, after a batch in which answers may have been given from the table."""
         try:
@@ -104,10 +123,10 @@ class Driver:
         while engine.closes or engine.sends or engine.replies:
             over = set(_take(engine.closes))
             for exchange in over:
-                self._exchanges.close(exchange)
+                self.exchanges.close(exchange)
             for send in _take(engine.sends):
                 if send.exchange not in over:
-                    problem = self._exchanges.open(send)
+                    problem = self.exchanges.open(send)
                     if problem is not None:
                         self._failed(send.exchange, send.attempt, problem, now)
             for client, octets in _take(engine.replies):
@@ -115,8 +134,11 @@ class Driver:
                 asked.reply(token, octets)
                 answered.add(asked)
                 self.pending -= 1
+        self.exchanges.flush()
         for asked in answered:
             asked.flush(now)
+        if engine.looping:
+            self._tell_loops(now)
         if self._answered is not None and self.pending <= 0 and not self._answered.done():
             self._answered.set_result(None)
         self._arm(now)
@@ -134,8 +156,15 @@ class Driver:
         self.settle(now)
 
     def _upstreams_readable(self) -> None:
+        self._hand_over(self.exchanges.receive())
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        self._hand_over(self.exchanges.expire())
+
+    def _hand_over(self, arrivals: list[Arrival]) -> None:
         now = monotonic()
-        for exchange, attempt, wire, problem in self._exchanges.receive():
+        for exchange, attempt, wire, problem in arrivals:
             if wire is None:
                 self._failed(exchange, attempt, problem, now)
                 continue
@@ -162,6 +191,8 @@ class Driver:
 
     def _arm(self, now: float) -> None:
         """Have a timer at or before the engine's deadline. One that is early is left: it arms the next."""
+        if self._sweeper is None and self.exchanges.pool:
+            self._sweeper = self._loop.call_later(_SWEEP, self.guarded(self._sweep))
         deadline = self._engine.next_deadline()
         if deadline is None or (self._timer is not None and self._timer_at <= deadline):
             return
@@ -169,6 +200,18 @@ class Driver:
             self._timer.cancel()
         self._timer_at = deadline
         self._timer = self._loop.call_later(max(0.0, deadline - now) + _GRAIN, self.guarded(self._deadline_passed))
+
+    def _tell_loops(self, now: float) -> None:
+        for upstream in _take(self._engine.looping):
+            repeated = self._seldom.due(upstream, now)
+            if repeated is not None:
+                log.error(
+                    "upstream %s leads back to this daemon, and is asked nothing for %g s; what is sent there has to "
+                    "end at another server%s",
+                    upstream,
+                    LOOPING_FOR,
+                    repeated,
+                )
 
     def _survived(self, error: Exception, now: float) -> None:
         self.crashes += 1

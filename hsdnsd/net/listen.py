@@ -35,25 +35,26 @@ class Bound:
     """One address that is listened on, over UDP and TCP.
 
     Attributes:
-        udp, tcp: bound, non-blocking; `tcp` listens.
+        udp: bound, non-blocking; the kernel spreads clients over them (SO_REUSEPORT).
+        tcp: bound, non-blocking, and listens.
         endpoint: address and port as bound, so never port 0.
     """
 
     __slots__ = ("endpoint", "tcp", "udp")
 
-    def __init__(self, udp: socket.socket, tcp: socket.socket) -> None:
+    def __init__(self, udp: tuple[socket.socket, ...], tcp: socket.socket) -> None:
         self.udp = udp
         self.tcp = tcp
-        self.endpoint = Endpoint(*udp.getsockname()[:2])
+        self.endpoint = Endpoint(*tcp.getsockname()[:2])
 
     def close(self) -> None:
-        """Close both."""
-        self.udp.close()
-        self.tcp.close()
+        """Close all."""
+        for sock in (*self.udp, self.tcp):
+            sock.close()
 
 
-def bind_all(addresses: tuple[str, ...]) -> list[Bound]:
-    """Bind every `ADDR:PORT` or `[V6]:PORT`, over UDP and TCP; all of them or none.
+def bind_all(addresses: tuple[str, ...], udp_sockets: int = 1) -> list[Bound]:
+    """Bind every `ADDR:PORT` or `[V6]:PORT`, over UDP (so many sockets each) and TCP; all of them or none.
 
     Raises:
         StartError: an address is not one, not ours, in use, or may not be bound.
@@ -63,13 +64,15 @@ def bind_all(addresses: tuple[str, ...]) -> list[Bound]:
     with contextlib.ExitStack() as opened:
         bound = []
         for endpoint in endpoints:
-            udp = _open(socket.SOCK_DGRAM, endpoint, share=True)
-            opened.callback(udp.close)
-            _set_buffer(udp)
-            _ignore_path_mtu(udp)
+            udp = []
+            for _ in range(udp_sockets):
+                udp.append(_open(socket.SOCK_DGRAM, endpoint, share=True))
+                opened.callback(udp[-1].close)
+                _set_buffer(udp[-1])
+                _ignore_path_mtu(udp[-1])
             tcp = _open(socket.SOCK_STREAM, endpoint, share=True)
             opened.callback(tcp.close)
-            bound.append(Bound(udp, tcp))
+            bound.append(Bound(tuple(udp), tcp))
         opened.pop_all()
         return bound
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from hsdnsd.address import Endpoint
 from hsdnsd.config import Tcp
-from hsdnsd.native import Batch, Table
+from hsdnsd.native import Batch, Table, Worker
 from hsdnsd.net.contract import EngineLike
 from hsdnsd.net.driver import Driver
 from hsdnsd.net.listen import bind_all
@@ -58,8 +58,8 @@ class Listeners:
         """
         self.stop_accepting()
         for listener in self.udp:
-            listener.read_all()
             listener.stop()
+            listener.read_all()
         self.tcp.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -73,19 +73,22 @@ class Listeners:
 
 @contextlib.asynccontextmanager
 async def open_listeners(
-    listen: tuple[str, ...], limits: Tcp, engine: EngineLike, table: Table
+    listen: tuple[str, ...], limits: Tcp, engine: EngineLike, table: Table, threads: int = 0
 ) -> AsyncIterator[Listeners]:
     """Bind every address of `listen` and serve there, from the engine and the table of its finished answers.
+
+    Args:
+        threads: native threads for each address, each with a socket of its own; 0: the event loop reads the only one.
 
     Raises:
         StartError: an address can't be bound.
     """
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as opened:
-        bound = bind_all(listen)
+        bound = bind_all(listen, max(threads, 1))
         for each in bound:
             opened.callback(each.close)
-        exchanges = Exchanges()
+        exchanges = exchanges or Exchanges(spend=engine.spend)
         opened.callback(exchanges.close_all)
         driver = Driver(engine, exchanges, loop)
         opened.callback(driver.close)
@@ -93,7 +96,9 @@ async def open_listeners(
         opened.callback(tcp.close)
         udp = []
         for each in bound:
-            udp.append(UdpListener(driver, each.udp, Batch(each.udp, table), loop))
-            opened.callback(udp[-1].stop)
+            for sock in each.udp:
+                path = Worker(sock, table) if threads else Batch(sock, table)
+                udp.append(UdpListener(driver, sock, path, loop))
+                opened.callback(udp[-1].stop)
             tcp.listen(each.tcp)
         yield Listeners(tuple(each.endpoint for each in bound), driver, exchanges, tuple(udp), tcp)

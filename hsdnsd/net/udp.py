@@ -8,8 +8,9 @@ from collections.abc import Hashable
 from time import monotonic
 from typing import Final, cast
 
+from hsdnsd.native import Worker
 from hsdnsd.native.contract import Batch, Peer
-from hsdnsd.native.peer import source_of
+from hsdnsd.native.peer import source_of, unpack_peer
 from hsdnsd.net.driver import Driver
 
 # More small datagrams than a receive buffer holds: what is read after these has arrived after the first was read.
@@ -24,15 +25,16 @@ class UdpListener:
 
     Attributes:
         batch: the packet path, for its counters.
+        is_v6: the family.
     """
 
     def __init__(self, driver: Driver, sock: socket.socket, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
         self.batch = batch
+        self.is_v6 = sock.family == socket.AF_INET6
         self._driver = driver
-        self._sock = sock
         self._loop = loop
         self._replies: list[tuple[bytes, Peer]] = []
-        loop.add_reader(sock.fileno(), driver.guarded(self._readable))
+        loop.add_reader(batch.fileno(), driver.guarded(self._readable))
 
     def reply(self, token: Hashable, octets: bytes) -> None:
         """See `hsdnsd.net.contract.Asked`."""
@@ -50,21 +52,25 @@ class UdpListener:
         first = self.batch.received
         while self.batch.received - first < MAX_WAITING:
             before = self.batch.received
-            self._readable()
-            if self.batch.received == before:
+            if not self._readable() and self.batch.received == before:
                 return
 
     def stop(self) -> None:
-        """Read no more of what arrives; replies can still be sent."""
-        self._loop.remove_reader(self._sock.fileno())
+        """Read no more of what arrives, but by `read_all`; replies can still be sent."""
+        self._loop.remove_reader(self.batch.fileno())
+        if isinstance(self.batch, Worker):
+            self.batch.close()
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Serve one batch; whether anything of it came up."""
         now = monotonic()
         query = self._driver.query
-        for wire, peer, truncated in self.batch.receive(now):
+        datagrams = self.batch.receive(now)
+        for wire, peer, truncated in datagrams:
             reply = query(wire, (self, peer), source_of(peer), False, now, truncated)
             if reply:
                 self._replies.append((reply, peer))
         self.flush(now)
         self._driver.refresh(now)
         self._driver.settle(now)
+        return bool(datagrams)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # More is not read: far more than a person writes, and a second's work to take in.
@@ -18,8 +19,13 @@ _TICK_NS = 50_000_000
 class WatchedFile:
     """One path; links are followed (a ConfigMap is updated by turning one to another directory)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Callable[[], int] = time.time_ns) -> None:
+        """
+        Args:
+            clock: nanoseconds since 1970 (tests own it).
+        """
         self.path = path
+        self._clock = clock
         self._look: tuple[int, ...] = ()
         self._digest = b""
 
@@ -41,7 +47,7 @@ class WatchedFile:
             octets = file.read(MAX_BYTES + 1)
         if len(octets) > MAX_BYTES:
             raise OSError(0, f"larger than {MAX_BYTES} octets", self.path)
-        if abs(time.time_ns() - status.st_mtime_ns) > _TICK_NS:
+        if abs(self._clock() - status.st_mtime_ns) > _TICK_NS:
             self._look = look
         digest = hashlib.blake2b(octets).digest()
         if digest == self._digest:

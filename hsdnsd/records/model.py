@@ -1,12 +1,13 @@
 """The facts of Kubernetes objects that DNS needs, and nothing else of them. A field is here because a rule reads it.
 
 Facts are frozen, compare by value, and are what both sources (API server, manifests) deliver, so that an update
-which changes nothing for DNS is seen to change nothing.
+which changes nothing for DNS is seen to change nothing. Where they are written down, they are arrays.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 
 import msgspec
 
@@ -27,7 +28,7 @@ class Key(msgspec.Struct, frozen=True, gc=False, order=True):
     name: str
 
 
-class Port(msgspec.Struct, frozen=True, gc=False):
+class Port(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A port of a Service or a slice.
 
     Attributes:
@@ -41,7 +42,7 @@ class Port(msgspec.Struct, frozen=True, gc=False):
     number: int | None
 
 
-class ServiceFact(msgspec.Struct, frozen=True, gc=False):
+class ServiceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A v1 Service.
 
     Attributes:
@@ -64,7 +65,7 @@ class ServiceFact(msgspec.Struct, frozen=True, gc=False):
         return Key(self.namespace, self.name)
 
 
-class EndpointFact(msgspec.Struct, frozen=True, gc=False):
+class EndpointFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One endpoint of a slice.
 
     Attributes:
@@ -80,7 +81,7 @@ class EndpointFact(msgspec.Struct, frozen=True, gc=False):
     pod: str = ""
 
 
-class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
+class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A discovery.k8s.io/v1 EndpointSlice of address type IPv4 or IPv6 that carries kubernetes.io/service-name.
 
     Attributes:
@@ -98,7 +99,7 @@ class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
         return Key(self.namespace, self.name)
 
 
-class NamespaceFact(msgspec.Struct, frozen=True, gc=False):
+class NamespaceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A v1 Namespace."""
 
     name: str
@@ -108,7 +109,7 @@ class NamespaceFact(msgspec.Struct, frozen=True, gc=False):
         return Key("", self.name)
 
 
-class PodFact(msgspec.Struct, frozen=True, gc=False):
+class PodFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A v1 Pod that is not being deleted, for `pods = "verified"`.
 
     Attributes:
@@ -154,4 +155,17 @@ class Replaced(msgspec.Struct, frozen=True, gc=False):
     facts: tuple[Fact, ...]
 
 
-Change = Upserted | Deleted | Replaced
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """A list of one kind has ended, whose objects were told one by one: whatever it does not name is gone.
+
+    As `Replaced`, but nobody has to hold all facts at once, nor take them in without a pause.
+
+    Attributes:
+        keys: may be another's own set: to be read at once, and not to be kept.
+    """
+
+    kind: Kind
+    keys: Collection[Key]
+
+
+Change = Upserted | Deleted | Replaced | Listed

@@ -137,7 +137,7 @@ def test_while_it_cannot_be_read_nothing_changes_and_the_log_says_so_once(
 
 
 def test_it_is_polled_for_ever(tmp_path: Path) -> None:
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     pauses: list[float] = []
@@ -147,10 +147,10 @@ def test_it_is_polled_for_ever(tmp_path: Path) -> None:
         pauses.append(seconds)
         path.write_text(f"10.0.0.{len(pauses)} db")
         if len(pauses) == 3:
-            raise Enough
+            raise EnoughError
 
     told: list[StaticRecords] = []
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         asyncio.run(HostsFile(str(path), 30, pause=pause).run(told.append))
     assert told == [static_records([line(f"10.0.0.{number}", "db")], 30) for number in (1, 2)]
     assert pauses == [POLL_INTERVAL] * 3

@@ -31,7 +31,7 @@ def test_udp_and_tcp_on_one_port(host: str, opened: list[Bound]) -> None:
     [bound] = opened
     assert bound.endpoint.host == host
     assert bound.endpoint.port != 0
-    for sock in (bound.udp, bound.tcp):
+    for sock in (*bound.udp, bound.tcp):
         assert sock.getsockname()[:2] == (host, bound.endpoint.port)
         assert sock.getblocking() is False
         assert sock.get_inheritable() is False
@@ -41,15 +41,15 @@ def test_udp_and_tcp_on_one_port(host: str, opened: list[Bound]) -> None:
 def test_options_of_the_sockets(opened: list[Bound]) -> None:
     opened += bind_all(("127.0.0.1:0", "[::1]:0"))
     v4, v6 = opened
-    assert v4.udp.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) == OMIT
-    assert v6.udp.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) == OMIT
-    assert v6.udp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    assert v4.udp[0].getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) == OMIT
+    assert v6.udp[0].getsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) == OMIT
+    assert v6.udp[0].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
     assert v6.tcp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
     with socket.socket(type=socket.SOCK_DGRAM) as plain:
         # The kernel doubles what it is asked for; without privileges, what it may be asked for is bounded.
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         most = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    assert v4.udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) in (most, 2 * RECEIVE_BUFFER)
+    assert v4.udp[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) in (most, 2 * RECEIVE_BUFFER)
 
 
 def test_connections_inherit_what_they_need(opened: list[Bound]) -> None:

@@ -40,21 +40,16 @@ def test_what_looks_the_same_is_not_read_again(tmp_path: Path) -> None:
 
 def test_what_was_written_just_now_is_read_again_even_if_it_looks_the_same(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
-    soon = (
-        1 << 33
-    )  # whatever the clock says, this is not long ago: it may be the tick of the clock that is still running
     write(path, "a")
-    file = WatchedFile(str(path))
-    future = os.stat(path).st_mtime_ns
-    assert future == OLD * 10**9
+    now = [OLD * 10**9 + 20_000_000]
+    file = WatchedFile(str(path), clock=lambda: now[0])
     assert file.read_if_changed() == b"a"
-    path.write_text("b")
-    now = path.stat().st_mtime_ns
+    write(path, "b")
     assert file.read_if_changed() == b"b"
-    path.write_text("c")
-    os.utime(path, ns=(now, now))
-    assert soon > OLD
-    assert file.read_if_changed() == b"c"
+    now[0] += 10**9
+    assert file.read_if_changed() is None
+    write(path, "c")
+    assert file.read_if_changed() is None
 
 
 def test_the_same_content_in_another_file_is_no_change(tmp_path: Path) -> None:

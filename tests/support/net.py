@@ -55,6 +55,8 @@ class ScriptedEngine:
     replies: list[tuple[Hashable, bytes]] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     closes: list[int] = field(default_factory=list)
+    looping: list[Upstream] = field(default_factory=list)
+    loops: list[tuple[int, int]] = field(default_factory=list)
     queries: list[bytes] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     transports: list[bool] = field(default_factory=list)
@@ -92,6 +94,13 @@ class ScriptedEngine:
     def upstream_failed(self, exchange: int, attempt: int, now: float) -> None:
         self.failures.append((exchange, attempt))
         self._happened("upstream_failed")
+
+    def upstream_looped(self, exchange: int, attempt: int, now: float) -> None:
+        self.loops.append((exchange, attempt))
+        self._happened("upstream_looped")
+
+    def spend(self, exchange: int) -> bool:
+        return True
 
     def next_deadline(self) -> float | None:
         return self.deadline
