@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hsdnsd.errors import WireError
 from hsdnsd.records.result import Result
-from hsdnsd.wire.answer import Answer, build_answer
+from hsdnsd.wire.answer import Answer, build_answer, without_additional
+from hsdnsd.wire.const import EDNS_UDP_SIZE, HEADER_SIZE
+from hsdnsd.wire.edns import OPT_SIZE
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.rrset import RRset
 
@@ -29,10 +31,15 @@ def build_own(name: Name, result: Result, turn: int) -> Answer:
     return _build(name, result, _some(result.answer, turn), ())
 
 
+def for_udp(name: Name, answer: Answer) -> Answer:
+    """What the packet path is to hold: an answer that no asker over UDP can be given whole, without what it loses."""
+    if answer.extra and HEADER_SIZE + len(name) + 4 + len(answer.body) + OPT_SIZE > EDNS_UDP_SIZE:
+        return without_additional(answer)
+    return answer
+
+
 def _build(name: Name, result: Result, answer: tuple[RRset, ...], additional: tuple[RRset, ...]) -> Answer:
-    return build_answer(
-        name, result.rcode, answer, result.authority, additional, aa=True, fixed=True, ede=result.ede
-    )
+    return build_answer(name, result.rcode, answer, result.authority, additional, aa=True, fixed=True, ede=result.ede)
 
 
 def _some(answer: tuple[RRset, ...], turn: int) -> tuple[RRset, ...]:

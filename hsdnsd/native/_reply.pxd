@@ -8,6 +8,8 @@ from hsdnsd.native._gate cimport Question
 cdef enum:
     MAX_REPLY = 1232
 
+cdef bint may_hold(Entry* entry, const Question* question) noexcept nogil
+
 cdef size_t write_reply(
     Entry* entry, const Question* question, const uint8_t* query, uint32_t turn, uint32_t age, uint8_t* out
 ) noexcept nogil

@@ -55,6 +55,12 @@ cdef inline void _copy_rotated(Entry* entry, uint32_t turn, uint8_t* out) noexce
     memcpy(out + end, body + end, entry.body_size - end)
 
 
+cdef bint may_hold(Entry* entry, const Question* question) noexcept nogil:
+    """Whether the asker's limit leaves room for all records."""
+    cdef size_t size = HEADER_SIZE + question.octets + entry.body_size + (OPT_SIZE if question.has_opt else 0)
+    return not entry.flags & IS_OVERSIZE and size <= question.limit
+
+
 cdef size_t write_reply(
     Entry* entry, const Question* question, const uint8_t* query, uint32_t turn, uint32_t age, uint8_t* out
 ) noexcept nogil:
@@ -64,8 +70,7 @@ cdef size_t write_reply(
     without records; header, question and OPT alone are at most 282 octets, and the limit is 512 or more.
     """
     cdef size_t at = HEADER_SIZE + question.octets
-    cdef size_t size = at + entry.body_size + (OPT_SIZE if question.has_opt else 0)
-    cdef bint fits = not entry.flags & IS_OVERSIZE and size <= question.limit
+    cdef bint fits = may_hold(entry, question)
     cdef unsigned int flags = QR | RA | entry.rcode | (<unsigned int>query[2] << 8 & RD) | (query[3] & CD)
     cdef uint16_t place
     if entry.flags & IS_AUTHORITATIVE:

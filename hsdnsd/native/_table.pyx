@@ -18,7 +18,7 @@ from hsdnsd.native._entry cimport (
     IS_ASKED, IS_AUTHORITATIVE, IS_FIXED, IS_NEGATIVE, IS_OVERSIZE, Entry, body_of, key_of, ttls_of
 )
 from hsdnsd.native._gate cimport CD_BIT, DO_BIT, MAX_KEY, Question, is_special, read_question
-from hsdnsd.native._reply cimport MAX_REPLY, write_reply
+from hsdnsd.native._reply cimport MAX_REPLY, may_hold, write_reply
 from hsdnsd.native._siphash cimport siphash
 
 from hsdnsd.native import contract
@@ -178,11 +178,15 @@ cdef Entry* candidate(Store* store, uint64_t hash) noexcept nogil:
 
 
 cdef bint may_have(Store* store, Entry* entry, const Question* question, double now) noexcept nogil:
-    """Whether this asker may be given this candidate now (RFC 1034 section 4.3.1: RD=0 sees own zones only)."""
+    """Whether this asker may be given this candidate now (RFC 1034 section 4.3.1: RD=0 sees own zones only).
+
+    One that would lose its additional section, and only that, for want of room is made anew by the engine.
+    """
     return (
         entry.key_size == question.key_size
         and memcmp(key_of(entry), question.key, question.key_size) == 0
         and (question.rd or entry.flags & IS_FIXED)
+        and (entry.ar == 0 or may_hold(entry, question))
         and _is_live(store, entry, now)
     )
 
@@ -252,8 +256,9 @@ cdef Entry* _new_entry(
     entry.key_size = <uint16_t>key_size
     entry.body_size = <uint16_t>len(body)
     entry.ttl_count = <uint16_t>(len(ttls) // 2)
+    entry.ar = answer.ar
     if not oversize:
-        entry.an, entry.ns, entry.ar = answer.an, answer.ns, answer.ar
+        entry.an, entry.ns = answer.an, answer.ns
         if answer.rotate_count:
             entry.rotate_at = answer.rotate_at
             entry.rotate_count = answer.rotate_count

@@ -12,6 +12,7 @@ from hsdnsd.native._gate_py import is_special, read_question
 from hsdnsd.native.checks import check_answer, check_name
 from hsdnsd.wire.answer import Answer, render
 from hsdnsd.wire.const import EDNS_UDP_SIZE, HEADER_SIZE
+from hsdnsd.wire.edns import OPT_SIZE
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.query import Query
 
@@ -64,6 +65,12 @@ def weight(name: bytes, answer: Answer) -> int:
 def is_oversize(name: bytes, answer: Answer) -> bool:
     """Whether no asker over UDP can be given the records: all get TC, so the records need not be held."""
     return HEADER_SIZE + len(name) + 4 + len(answer.body) > EDNS_UDP_SIZE
+
+
+def may_hold(answer: Answer, query: Query) -> bool:
+    """Whether the asker's limit leaves room for all records. Without, the engine makes the answer anew (`find`)."""
+    size = HEADER_SIZE + len(query.question) + len(answer.body) + (OPT_SIZE if query.has_opt else 0)
+    return size <= query.udp_size
 
 
 class Queue:
@@ -212,6 +219,8 @@ class Table:
         """The entry that may be given to this asker now."""
         entry = self._entries.get((query.name, query.qtype, query.do, query.cd))
         if entry is None or not self.is_live(entry, now) or not (query.rd or entry.answer.fixed):
+            return None
+        if entry.answer.ar and not may_hold(entry.answer, query):
             return None
         return entry
 

@@ -44,6 +44,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         ttl: the least TTL in `body`, seconds; 0 if there are no records.
         rotate_at, rotate_count, rotate_size: where a run of equally long records of one RRset begins in `body`, how
             many they are (0: nothing to rotate) and how many octets each has; rotated so that load spreads.
+        extra: octets at the end of `body` that are the additional section: what does not fit loses them first, and only
+            then the rest (RFC 2181 section 9: TC is for what is required).
         fixed: TTLs are given as they stand, not aged (own zones: the watch ends them, not time).
         ede: info code of the Extended DNS Error to send, if any (RFC 8914).
     """
@@ -59,6 +61,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     rotate_at: int = 0
     rotate_count: int = 0
     rotate_size: int = 0
+    extra: int = 0
     fixed: bool = False
     ede: int | None = None
 
@@ -86,6 +89,7 @@ def build_answer(
     writer = _Writer(name)
     an = writer.section(answer, rotates=True)
     ns = writer.section(authority)
+    required = writer.size
     ar = writer.section(additional)
     return Answer(
         rcode=rcode,
@@ -99,6 +103,7 @@ def build_answer(
         rotate_at=writer.rotate_at,
         rotate_count=writer.rotate_count,
         rotate_size=writer.rotate_size,
+        extra=writer.size - required,
         fixed=fixed,
         ede=ede,
     )
@@ -107,8 +112,9 @@ def build_answer(
 def render(answer: Answer, query: Query, limit: int, age: int = 0, turn: int = 0) -> bytes:
     """The response to `query`: header (QR, RD and CD as asked, RA, AA), the question as asked, records, OPT if asked.
 
-    If it is longer than `limit` (query.udp_size over UDP, 65,535 over TCP): TC set and no records (OPT stays). An EDE
-    that does not fit is left out first. Over TCP an edns-tcp-keepalive is answered with ours (RFC 7828).
+    If it is longer than `limit` (query.udp_size over UDP, 65,535 over TCP), an EDE is left out first, then the
+    additional section; if that is not enough: TC set and no records (OPT stays). Over TCP an edns-tcp-keepalive is
+    answered with ours (RFC 7828).
 
     Args:
         answer: what is known.
@@ -134,12 +140,21 @@ def render(answer: Answer, query: Query, limit: int, age: int = 0, turn: int = 0
         if answer.ede is not None or (query.keepalive and limit == MAX_MESSAGE):
             opt = _opt_with_options(answer, query, limit, limit - HEADER_SIZE - len(question) - len(body))
     if HEADER_SIZE + len(question) + len(body) + len(opt) > limit:
+        if answer.extra and HEADER_SIZE + len(question) + len(body) - answer.extra + len(opt) <= limit:
+            return render(without_additional(answer), query, limit, age, turn)
         return _HEADER.pack(query.id, flags | TC, 1, 0, 0, 1 if opt else 0) + question + opt
     if age and not answer.fixed:
         body = _aged(answer, age)
     if turn and answer.rotate_count:
         body = _turned(answer, body, turn)
     return _HEADER.pack(query.id, flags, 1, answer.an, answer.ns, ar) + question + body + opt
+
+
+def without_additional(answer: Answer) -> Answer:
+    """The same answer with an empty additional section."""
+    body = answer.body[: -answer.extra] if answer.extra else answer.body
+    ttls = answer.ttls[: 2 * (answer.an + answer.ns)]
+    return msgspec.structs.replace(answer, ar=0, body=body, ttls=ttls, extra=0)
 
 
 def restamped(answer: Answer, ttl: int, ede: int | None) -> Answer:
@@ -200,6 +215,11 @@ class _Writer:
         self.parts: list[bytes] = []
         self.ttls: list[int] = []
         self.rotate_at = self.rotate_count = self.rotate_size = 0
+
+    @property
+    def size(self) -> int:
+        """Octets of records so far."""
+        return self._at - self._base
 
     def section(self, rrsets: Sequence[RRset], *, rotates: bool = False) -> int:
         """Write one section; the number of its records."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dns.flags
 import dns.message
 import pytest
 
+from hsdnsd.engine.fit import build_own
 from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port, ServiceFact
+from hsdnsd.records.result import Result
+from hsdnsd.wire.const import RRType
+from hsdnsd.wire.name import from_text
+from hsdnsd.wire.rrset import RRset
 from tests.support.world import World, records
 
 NAME = "big.db.svc.cluster.local"
@@ -43,16 +49,31 @@ def test_what_does_not_fit_holds_as_many_records_as_there_is_room_for(rtype: str
 
 
 def test_the_additional_section_goes_first() -> None:
-    message = whole(headless(700), "SRV")
-    assert len(records(message)) == 700
+    message = whole(headless(1000), "SRV")
+    assert len(records(message)) == 1000
     assert records(message, "additional") == []
     assert len(records(whole(headless(100), "SRV"), "additional")) == 100
 
 
+def test_over_udp_too_and_then_nothing_is_truncated() -> None:
+    world = headless(15)
+    message = world.answer(NAME, "SRV")
+    assert (len(records(message)), records(message, "additional")) == (15, [])
+    assert not message.flags & dns.flags.TC
+    ((held, _, _),) = world.finished.held.values()
+    assert (held.an, held.ar, held.extra) == (15, 0, 0)
+    assert len(records(whole(world, "SRV"), "additional")) == 15
+
+
+def test_what_is_required_and_does_not_fit_is_truncated() -> None:
+    message = headless(40).answer(NAME, "SRV")
+    assert message.flags & dns.flags.TC
+    assert (records(message), records(message, "additional")) == ([], [])
+
+
 def test_every_endpoint_gets_its_share() -> None:
-    world = headless(6000)
-    seen: set[str] = set()
-    for _ in range(2000):
-        world.finished.clear()
-        seen.update(records(whole(world, "A"))[:1])
-    assert len(seen) > 1000
+    name = from_text(NAME)
+    rdatas = tuple(number.to_bytes(4, "big") for number in range(5000))
+    result = Result(answer=(RRset(name, RRType.A, 5, rdatas),))
+    firsts = {build_own(name, result, turn).body[-4:] for turn in range(0, 5000, 500)}
+    assert len(firsts) == 10

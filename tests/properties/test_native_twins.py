@@ -223,6 +223,9 @@ class Model(RuleBasedStateMachine):
             return None
         if not (asked.rd or held.answer.fixed):
             return None
+        room = asked.udp_size - 12 - len(asked.question) - (11 if asked.has_opt else 0)
+        if held.answer.ar and len(held.answer.body) > room:
+            return None
         turn = held.hits
         held.hits += 1
         if self.now >= held.refresh_at and len(self.due) < 64:

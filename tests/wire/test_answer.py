@@ -5,7 +5,8 @@ from array import array
 import pytest
 
 from hsdnsd.errors import WireError
-from hsdnsd.wire.answer import Answer, build_answer, render, rrsets
+from hsdnsd.wire.answer import Answer, build_answer, render, rrsets, without_additional
+from hsdnsd.wire.const import TC, RRType
 from hsdnsd.wire.message import read_message_untrusted
 from hsdnsd.wire.name import Name, from_text
 from hsdnsd.wire.query import Query, read_query_untrusted
@@ -242,3 +243,19 @@ def test_names_that_others_compress_with_and_we_do_not() -> None:
     target = from_text("far.example")
     built = build_answer(WEB, 0, [rrset("web.db.svc", 39, target), rrset("far.example", A, ADDRESSES[0])])
     assert built.body == record(OWNER, 39, target, 30) + record(Name(target), A, ADDRESSES[0], 30)
+
+
+def test_the_additional_section_is_left_out_before_anything_is_truncated() -> None:
+    """RFC 2181 section 9: TC says that something required is missing."""
+    name = from_text("s.example")
+    answer = [RRset(name, RRType.SRV, 5, tuple(srv_rdata(0, 1, port, from_text("t.example")) for port in range(20)))]
+    additional = [RRset(from_text("t.example"), RRType.A, 7, (b"\1\2\3\4",))]
+    made = build_answer(name, 0, answer, (), additional)
+    asker = Query(1, name + b"\0\x21\0\1", name, RRType.SRV, True, False, False, True, False, 1232)
+    whole = render(made, asker, 1232, 3)
+    short = render(made, asker, len(whole) - 1, 3)
+    assert short == render(without_additional(made), asker, 1232, 3)
+    message = read_message_untrusted(short)
+    assert (message.flags & TC, message.additional) == (0, ())
+    assert [rrset.ttl for rrset in message.answer] == [2]
+    assert read_message_untrusted(render(made, asker, len(short) - 1, 3)).flags & TC
