@@ -34,6 +34,8 @@ PATHS = {
 HISTORY = 50_000  # events that a watch may go on from
 CHUNK = 64  # lines of a list that are written at once
 TURN = 0.001  # seconds between two looks at how many events are due
+# Of slices the label alone tells those of headless Services; what Kubernetes' controller does not keep, there is none.
+HEADLESS = b'"service.kubernetes.io/headless"'
 FIRST_CHANGED = int(ipaddress.IPv4Address("10.128.0.0"))  # addresses that changes bring
 
 
@@ -81,7 +83,7 @@ class Store:
 class ApiServer:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._watches: dict[asyncio.StreamWriter, str] = {}  # and the kind that each is of
+        self._watches: dict[asyncio.StreamWriter, tuple[str, str]] = {}  # with its kind and selector
         self._rate = 0.0
         self._stats = {"lists": 0, "events": 0, "watches": 0}
 
@@ -104,8 +106,8 @@ class ApiServer:
                 self._tell("EndpointSlice", self._store.change_slice())
 
     def _tell(self, kind: str, line: bytes) -> None:
-        for writer, watched in self._watches.items():
-            if watched == kind:
+        for writer, (watched, selector) in self._watches.items():
+            if watched == kind and _selected(line, selector):
                 writer.write(_chunk(line))
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,7 +126,7 @@ class ApiServer:
             writer.write(self._other(url.path, params))
         elif params.get("watch") not in ("true", "1"):
             self._stats["lists"] += 1
-            writer.write(_response(200, self._list(kind, url.path)))
+            writer.write(_response(200, self._list(kind, url.path, params.get("labelSelector", ""))))
         else:
             await self._watch(kind, params, reader, writer)
             return False
@@ -149,16 +151,20 @@ class ApiServer:
             writer.close()
         self._watches.clear()
 
-    def _list(self, kind: str, path: str) -> bytes:
+    def _list(self, kind: str, path: str, selector: str) -> bytes:
         group = path.removeprefix("/apis/").removeprefix("/api/").rpartition("/")[0]
         head = {"kind": f"{kind}List", "apiVersion": group, "metadata": {"resourceVersion": str(self._store.version)}}
-        return json.dumps(head).encode()[:-1] + b', "items": [' + b",".join(self._store.items[kind]) + b"]}"
+        return json.dumps(head).encode()[:-1] + b', "items": [' + b",".join(self._selected(kind, selector)) + b"]}"
+
+    def _selected(self, kind: str, selector: str) -> list[bytes]:
+        return [item for item in self._store.items[kind] if _selected(item, selector)]
 
     async def _watch(
         self, kind: str, params: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         version = int(params.get("resourceVersion") or 0)
         streams_list = params.get("sendInitialEvents") == "true"
+        selector = params.get("labelSelector", "")
         if version < self._store.expired and not streams_list:
             writer.write(_response(410, _status(410, "Expired")))
             return
@@ -167,16 +173,24 @@ class ApiServer:
             self._stats["lists"] += 1
             version = self._store.version
             # As it is now: what changes while it is written follows as events.
-            items = list(self._store.items[kind])
+            items = self._selected(kind, selector)
             for at in range(0, len(items), CHUNK):
                 writer.write(_chunk(b"".join(_line("ADDED", item) for item in items[at : at + CHUNK])))
                 await writer.drain()
             writer.write(_chunk(_line("BOOKMARK", _bookmark(kind, version))))
         for line in self._store.since(kind, version):
-            writer.write(_chunk(line))
+            if _selected(line, selector):
+                writer.write(_chunk(line))
         self._stats["watches"] += 1
-        self._watches[writer] = kind
+        self._watches[writer] = kind, selector
         await reader.read()  # a client says nothing more until it goes
+
+
+def _selected(item: bytes, selector: str) -> bool:
+    """Whether an object is of a scope: "headless label there", "not there, and ..."; other selectors are not known."""
+    if selector.startswith("!"):
+        return False
+    return not selector or HEADLESS in item
 
 
 def _encoded(each: Object) -> bytes:

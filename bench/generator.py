@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.process import LOOPBACK, pinned
 
 HERE = Path(__file__).resolve().parent
+LONGEST = 600.0  # seconds; it ends by itself long before
 SOURCES = ("generator/load.c", "upstream/upstream.c", "floor/floor.c")
 
 
@@ -98,7 +99,7 @@ def run(words: list[str]) -> Load:
     Raises:
         BenchError: it failed.
     """
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
     if done.returncode:
         raise BenchError(f"the generator ended with {done.returncode}: {done.stderr.strip()}")
     return parse(done.stdout)

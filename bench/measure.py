@@ -14,7 +14,7 @@ from bench.scenarios import NXDOMAIN, Scenario, data_file
 
 MICROSECONDS = 1e6
 RCODES = {0: "NOERROR", NXDOMAIN: "NXDOMAIN"}
-WINDOW = 200  # outstanding; a receive buffer of the kernel's default size holds some 270 small datagrams
+WINDOW = 128  # outstanding; a receive buffer of the kernel's default size holds some 160 small datagrams
 
 
 @dataclass(frozen=True)

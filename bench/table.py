@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.measure import WINDOW
 from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Summary, median
 from bench.scenarios import Scenario
 from bench.servers import FLOOR, HSDNSD, UPSTREAM
@@ -58,7 +59,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield from _grid(report, RATE, _cpu, edns=True)
         yield "\n## Queries per second on one core\n"
         yield _text(
-            "Closed loop, no EDNS, from the other core; first from bench/generator (batches, 200 queries outstanding),",
+            f"Closed loop, no EDNS, from the other core; first from bench/generator (batches, {WINDOW} outstanding),",
             "then from dnsperf (100 outstanding). `≥`: the server used less than 95 % of its core, so it would have",
             "answered more. Lost queries stand behind the number, where there were any.",
         )
@@ -136,8 +137,8 @@ def _beside(report: Report) -> str:
     own = cost.pop(HSDNSD, None)
     if own is None or not cost:
         return ""
-    times = ", ".join(f"{own / value:.2f} of {server.title}'s" for server, value in cost.items())
-    return f"{scenario.title}: an answer of hsdnsd's costs {times}."
+    times = ", ".join(f"{own / value:.2f} of {server.title}" for server, value in cost.items())
+    return f"On {scenario.title}, hsdnsd takes {times}."
 
 
 def _generators(report: Report) -> str:
@@ -197,7 +198,7 @@ def _tail(report: Report) -> Iterator[str]:
     yield f"## The daemon's tail at {report.rate:,} queries per second, microseconds\n"
     yield _text(
         "10,000 headless Services with 100,000 endpoints, from the API server's stand-in: in quiet, and then 15 s in",
-        f"which they are listed again {value['relists']:.0f} times, {value['events']:,.0f} EndpointSlice events are",
+        f"which they are listed again {value['lists']:.0f} times, {value['events']:,.0f} EndpointSlice events are",
         f"taken, and /metrics is scraped each second (longest {value['scrape_longest'] * 1000:,.0f} ms).",
         f"First right answer {value['start']:.1f} s after the start; {value['octets'] / 2**20:.0f} MiB resident.",
     )
@@ -215,11 +216,13 @@ def _origins(report: Report) -> Iterator[str]:
     yield from (_row(_title(server), report.versions.get(server.name, ""), server.role) for server in report.servers)
     yield ""
     yield from (f"- {scenario.title}: {scenario.meaning}." for scenario in report.scenarios)
-    yield from (f"- {note}" for note in report.notes)
     disturbed = [
         figures["others"].median for figures in report.summary.values()
         if "others" in figures and figures["others"].median > DISTURBED
     ]  # fmt: skip
+    if report.notes or disturbed:
+        yield "\n## Notes\n"
+    yield from (f"- {note}" for note in report.notes)
     if disturbed:
         yield (
             f"- Not a quiet machine: in {len(disturbed)} measurements something else took more than {DISTURBED:.0%} of"

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import msgspec
 
 DNS_PORT = 53
+DNS_OVER_TLS_PORT = 853  # RFC 7858 section 3.1
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ def parse_endpoint(text: str, default_port: int | None = None) -> Endpoint:
     if bracketed and address.version == 4:
         raise ValueError("only an IPv6 address is put in brackets")
     if port is not None:
-        return Endpoint(str(address), _parse_port(port))
+        return Endpoint(str(address), parse_port(port))
     if default_port is None:
         raise ValueError("the port is missing" + (" ([ADDR]:PORT)" if address.version == 6 else ""))
     return Endpoint(str(address), default_port)
@@ -73,7 +74,12 @@ def _unmapped(host: str) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _parse_port(text: str) -> int:
+def parse_port(text: str) -> int:
+    """A port, 0 included.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise ValueError(f"{text!r} is not a port (0 to 65535)")
     return int(text)

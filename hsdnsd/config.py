@@ -16,6 +16,7 @@ from hsdnsd import forms
 from hsdnsd.address import Endpoint, is_own, parse_endpoint
 from hsdnsd.config_local import Local
 from hsdnsd.config_tables import Cache, Forward, Log, Source, Tcp, Zone
+from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.errors import ConfigError
 from hsdnsd.schema import Fault, Key, join, read, show
 from hsdnsd.schema_text import apply_setting, reference
@@ -48,8 +49,8 @@ class Config(msgspec.Struct, frozen=True):
     threads: Annotated[
         int,
         Key(
-            "Native threads for each address of `listen`, which give finished answers whatever the daemon is busy with; "
-            "0: none, its event loop does that too.",
+            "Native threads for each address of `listen`, which give finished answers whatever the daemon is busy "
+            "with; 0: none, its event loop does that too.",
             why="one keeps answers quick while a large cluster is listed, at no more CPU; more than one is for nodes "
             "that ask more than 200,000 questions a second",
             low=0,
@@ -141,11 +142,18 @@ def _contradictions(config: Config) -> Iterator[Fault]:
     listen = _parsed(config.listen, parse_endpoint)
     yield from _listening_faults(config, listen)
     yield from _own_faults("forward.upstreams", config.forward.upstreams, listen)
+    yield from _own_faults("forward.cluster_dns", config.forward.cluster_dns, listen)
     for name, servers in config.forward.stub_zones.items():
         path = join("forward.stub_zones", name)
         if not servers:
             yield path, "at least one server is needed"
         yield from _own_faults(path, servers, listen)
+    if not chosen:
+        yield from _clusterless_faults("forward.upstreams", config.forward.upstreams)
+        if config.forward.cluster_dns:
+            yield "forward.cluster_dns", "there are no own zones that it could stand in for: no source is set"
+        for name, servers in config.forward.stub_zones.items():
+            yield from _clusterless_faults(join("forward.stub_zones", name), servers)
     yield from _same_zones("forward.stub_zones", config.forward.stub_zones)
     yield from _same_zones("local.rewrite", config.local.rewrite)
 
@@ -176,8 +184,14 @@ def _listening_faults(config: Config, listen: list[tuple[int, Endpoint]]) -> Ite
 
 def _own_faults(path: str, servers: Iterable[str], listen: list[tuple[int, Endpoint]]) -> Iterator[Fault]:
     for index, server in _parsed(servers, forms.parse_upstream):
-        if any(is_own(server, endpoint) for _, endpoint in listen):
+        if isinstance(server, Upstream) and any(is_own(server.endpoint, endpoint) for _, endpoint in listen):
             yield f"{path}[{index}]", f"{server} is this daemon's own listening address"
+
+
+def _clusterless_faults(path: str, servers: Iterable[str]) -> Iterator[Fault]:
+    for index, server in _parsed(servers, forms.parse_upstream):
+        if not isinstance(server, Upstream):
+            yield f"{path}[{index}]", f"{server} can't be followed: no source of Kubernetes objects is set"
 
 
 def _parsed(texts: Iterable[str], parse_text: Callable[[str], T]) -> list[tuple[int, T]]:

@@ -51,6 +51,38 @@ class Source(msgspec.Struct, frozen=True):
             why="asked for by the DaemonSet in deploy/; elsewhere there is no service account",
         ),
     ] = False
+    snapshot: Annotated[
+        str,
+        Key(
+            "A file in which what the API server last said is kept, so that a daemon that starts while it can't be "
+            'reached answers all the same, with Extended DNS Error 3, until it is; `""`: none. For `kubeconfig` and '
+            "`in_cluster`.",
+            why="nothing is written to a disk before somebody says where; deploy/ says /var/lib/hsdnsd/snapshot",
+            form=forms.PATH,
+            empty=True,
+        ),
+    ] = ""
+    snapshot_pod_age: Annotated[
+        float,
+        Key(
+            "For how long after the API server was last heard the addresses of endpoints and pods are told from the "
+            "snapshot.",
+            why="a restart takes minutes; later another pod may have the address, and a wrong one is worse than none",
+            unit="seconds",
+            low=0,
+            high=2592000,
+        ),
+    ] = 600.0
+    snapshot_service_age: Annotated[
+        float,
+        Key(
+            "The same for Services and namespaces: cluster IPs, external names.",
+            why="a cluster IP stays with its Service for as long as that lives, and the node's rules lead on from it",
+            unit="seconds",
+            low=0,
+            high=2592000,
+        ),
+    ] = 86400.0
 
 
 class Zone(msgspec.Struct, frozen=True):
@@ -107,6 +139,17 @@ class Zone(msgspec.Struct, frozen=True):
             why="names by address are what CoreDNS gives unless told otherwise",
         ),
     ] = False
+    endpoints: Annotated[
+        Literal["headless", "all"],
+        Key(
+            "Which EndpointSlices are watched: `headless`: those of headless Services, and those that another than "
+            "Kubernetes' own controller keeps; `all`: every one, as also with `zone.compat` or "
+            "`zone.ignore_empty_service`, and with manifests. A name that needs others (an endpoint's below a Service "
+            "with a cluster IP, its address in reverse) is asked of `forward.cluster_dns`.",
+            why="hardly anybody asks for such a name, and those slices are most of what changes in a cluster: watched "
+            "by every node, they are what an API server can't bear",
+        ),
+    ] = "headless"
     noendpoints: Annotated[
         bool,
         Key(
@@ -169,7 +212,10 @@ class Forward(msgspec.Struct, frozen=True):
     upstreams: Annotated[
         tuple[str, ...],
         Key(
-            "The servers, port 53 unless another is given; empty: the nameservers of `forward.resolv_conf`.",
+            "The servers, port 53 unless another is given; empty: the nameservers of `forward.resolv_conf`. "
+            "`tls://1.1.1.1@cloudflare-dns.com`: over TLS, port 853, the certificate being for that name. "
+            "`svc://kube-dns-upstream.kube-system`: the cluster IPs of a Service, or a headless one's ready endpoints, "
+            "as they change; port as given, else the Service's UDP port named dns.",
             why="the node's resolvers are right on nearly every node",
             form=forms.UPSTREAM,
         ),
@@ -177,12 +223,24 @@ class Forward(msgspec.Struct, frozen=True):
     resolv_conf: Annotated[
         str,
         Key(
-            'Where the servers are read from if `forward.upstreams` is empty; `""`: nothing is forwarded.',
+            "Where the servers are read from if `forward.upstreams` is empty, and again when it changes; "
+            '`""`: nothing is forwarded.',
             why="where every resolver of the system looks",
             form=forms.PATH,
             empty=True,
         ),
     ] = "/etc/resolv.conf"
+    cluster_dns: Annotated[
+        tuple[str, ...],
+        Key(
+            "The cluster's own DNS, in the form of `forward.upstreams`: asked for names of the own zones that can't be "
+            "answered here. Those are all names that are not known before the API server has been heard, and with "
+            '`zone.endpoints = "headless"` those of other endpoints, addresses included. Empty: the former are '
+            "SERVFAIL, the latter do not exist.",
+            why="its address is the cluster's own choice",
+            form=forms.UPSTREAM,
+        ),
+    ] = ()
     stub_zones: Annotated[
         dict[str, tuple[str, ...]],
         Key(
@@ -207,6 +265,15 @@ class Forward(msgspec.Struct, frozen=True):
             why="over UDP an answer takes one round trip, and each question has a port of its own",
         ),
     ] = "prefer_udp"
+    tls_ca: Annotated[
+        str,
+        Key(
+            'A file of PEM certificates: who may vouch for upstreams over TLS; `""`: the authorities of the system.',
+            why="public resolvers have certificates of public authorities",
+            form=forms.PATH,
+            empty=True,
+        ),
+    ] = ""
     mix_case: Annotated[
         bool,
         Key(

@@ -30,13 +30,19 @@ from hsdnsd.cache.cache import Cache
 from hsdnsd.config import Config
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
-from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
+from hsdnsd.engine.following import Following
+from hsdnsd.engine.upstreams import CLUSTER, Forwards, Policy, Upstream
 from hsdnsd.errors import HsdnsdError, NameTextError
+from hsdnsd.kube.keeper import Keeper
 from hsdnsd.kube.manifests import Manifests
-from hsdnsd.kube.source import Source, WatchState
+from hsdnsd.kube.source import Source, Watched
+from hsdnsd.net.descriptors import for_upstreams, raise_limit
+from hsdnsd.net.driver import Driver
 from hsdnsd.net.hosts import HostsFile
-from hsdnsd.net.resolvconf import read_resolv_conf
+from hsdnsd.net.resolvconf import ResolvConf
 from hsdnsd.net.service import Listeners, open_listeners
+from hsdnsd.net.tls import client_context
+from hsdnsd.net.upstream import Exchanges
 from hsdnsd.records.model import Change
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
@@ -80,10 +86,17 @@ class _Daemon:
         self._source = _source(config)
         options = settings.zone_options(config)
         self._records = Table(options) if options else None
-        self._forward_zones = settings.forward_zones(config, _nameservers(config))
+        forward = config.forward
+        by_file = forward.resolv_conf and not forward.upstreams
+        self._resolv_conf = ResolvConf(forward.resolv_conf) if by_file else None
+        nameservers = (self._resolv_conf and self._resolv_conf.read_if_changed()) or ()
+        self._following = Following(
+            settings.forward_zones(config, nameservers), functools.partial(settings.is_own_address, config)
+        )
+        self._forwards = Forwards(self._following.present, Policy(forward.policy), secrets.randbelow, forward.max_fails)
         self._engine = Engine(
             Zone(options, self._records) if options and self._records else None,
-            Forwards(self._forward_zones, Policy(config.forward.policy), secrets.randbelow, config.forward.max_fails),
+            self._forwards,
             self._cache,
             self._finished,
             self._counters,
@@ -97,7 +110,9 @@ class _Daemon:
         local = config.local
         self._hosts = HostsFile(local.hosts_file, local.hosts_ttl) if local.hosts_file else None
         self._readiness = Readiness(self._watches)
+        self._keeper = self._open_keeper()
         self._synced = False
+        self._driver: Driver | None = None
 
     async def serve(self) -> None:
         """From the first socket to the last."""
@@ -108,41 +123,117 @@ class _Daemon:
             loop.add_signal_handler(number, stop.set)
         if self._hosts is not None:
             await self._hosts.poll(self._engine.static_changed)
+        if self._keeper is not None:
+            self._readiness.recalled = self._keeper.recall()
+            self._follow()
+        # What is there now is there for good: the collector need not walk it again.
+        gc.freeze()
         async with contextlib.AsyncExitStack() as opened:
             listeners = await opened.enter_async_context(
-                open_listeners(config.listen, config.tcp, self._engine, self._finished, config.threads)
+                open_listeners(
+                    config.listen, config.tcp, self._engine, self._finished, config.threads, self._exchanges()
+                )
             )
+            self._driver = listeners.driver
             await self._open_admin(opened, listeners)
             commands = {"flush": self._flush, "dump": self._dump}
             await opened.enter_async_context(open_control(str(listeners.endpoints[0]), commands))
             self._readiness.listening = True
             self._tell(listeners)
+            self._engine.watch_for_loops(time.monotonic())
+            self._driver.settle(time.monotonic())
             async with asyncio.TaskGroup() as running:
                 parts = [running.create_task(_for_ever("listeners", listeners.run()))]
                 if self._source is not None and self._records is not None:
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
+                if self._keeper is not None:
+                    keeper = self._keeper.run(self._engine.records_changed)
+                    parts.append(running.create_task(_for_ever("snapshot", keeper)))
                 if self._hosts is not None:
                     hosts = self._hosts.run(self._engine.static_changed)
                     parts.append(running.create_task(_for_ever("hosts", hosts)))
+                if self._resolv_conf is not None:
+                    nameservers = self._resolv_conf.run(self._take_nameservers)
+                    parts.append(running.create_task(_for_ever("resolv.conf", nameservers)))
                 await stop.wait()
                 log.info("stopping: what is in hand is answered, for at most %g s", config.drain)
                 self._readiness.stopping = True
                 await listeners.drain(time.monotonic() + config.drain)
                 for part in parts:
                     part.cancel()
+                if self._keeper is not None:
+                    await self._keeper.write()
         log.info("stopped")
 
     def _take(self, records: Table, change: Change) -> None:
         """One change of the cluster: nobody is told what was before, once this returns."""
         self._engine.records_changed(records.apply(change, int(time.time())))
+        if self._keeper is not None:
+            self._keeper.changed()
+        if self._following.follows_services:
+            self._follow()
         if not self._synced and records.synced:
             self._synced = True
             counts = ", ".join(f"{count} {kind}" for kind, count in records.counts().items())
             log.info("synced: %s", counts)
-            # What is held now is held for long: the collector need not walk it again (and stop the loop for that).
-            gc.collect()
+            # What is held now is held for long: the collector need not walk it again (and stop the loop for that, as
+            # one last walk before would).
             gc.freeze()
+
+    def _open_keeper(self) -> Keeper | None:
+        config = self._config
+        if self._records is None or config.source.manifests or not config.source.snapshot:
+            return None
+        return Keeper(
+            config.source.snapshot,
+            self._records,
+            self._watches,
+            settings.snapshot_limits(config),
+            config.zone.name,
+            settings.snapshot_origin(config),
+        )
+
+    def _take_nameservers(self, nameservers: list[Upstream]) -> None:
+        """resolv.conf was written anew."""
+        for server in nameservers:
+            if settings.is_own_address(self._config, server):
+                path = self._config.forward.resolv_conf
+                log.error("nameserver %s of %s is this daemon's own listening address: not asked", server, path)
+        self._following.give(ROOT, nameservers)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Ask whom the forward zones stand for now."""
+        changed = self._following.changed(self._records)
+        for zone, upstreams in changed.items():
+            self._engine.replace_upstreams(zone, upstreams, time.monotonic())
+            log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
+        if changed and self._driver is not None:
+            self._driver.settle(time.monotonic())
+
+    def _exchanges(self) -> Exchanges:
+        """The sockets towards upstreams: as many as there are descriptors for.
+
+        Raises:
+            StartError: the authorities that vouch for upstreams can't be read.
+        """
+        forward = self._config.forward
+        limit = raise_limit()
+        most = for_upstreams(limit, self._config.tcp.max_connections, forward.max_in_flight)
+        if most < forward.max_in_flight:
+            log.warning(
+                "%d descriptors leave %d for questions to upstreams, not forward.max_in_flight = %d: raise the limit",
+                limit,
+                most,
+                forward.max_in_flight,
+            )
+        return Exchanges(
+            most,
+            connect_timeout=forward.attempt_timeout,
+            context=client_context(forward.tls_ca) if settings.takes_tls(self._config) else None,
+            spend=self._engine.spend,
+        )
 
     def _flush(self, words: Sequence[str]) -> list[str]:
         if len(words) != 1:
@@ -162,7 +253,7 @@ class _Daemon:
             raise CommandError("dump takes no argument")
         return contents.dump(self._cache, time.monotonic())
 
-    def _watches(self) -> tuple[WatchState, ...]:
+    def _watches(self) -> Sequence[Watched]:
         return self._source.watches() if self._source is not None else ()
 
     async def _open_admin(self, opened: contextlib.AsyncExitStack, listeners: Listeners) -> None:
@@ -179,10 +270,12 @@ class _Daemon:
             batches=lambda: [(listener.is_v6, listener.batch) for listener in listeners.udp],
             driver=listeners.driver,
             upstreams=listeners.exchanges,
+            servers=self._forwards.servers,
             tcp=listeners.tcp,
             in_flight=lambda: self._engine.in_flight,
             counts=self._records.counts if self._records else dict,
             watches=self._watches,
+            snapshot=self._keeper,
             http_rejects=lambda: http.turned_away,
             clock=time.monotonic,
         )
@@ -196,14 +289,18 @@ class _Daemon:
         log.info("hsdnsd %s (packet path: %s) answers on %s (UDP, TCP)", version, native.which(), where)
         if self._records is None:
             log.warning("no source of Kubernetes objects: every name is forwarded")
-        for zone, upstreams in self._forward_zones.items():
-            log.info("%s is asked of %s", to_text(zone), ", ".join(map(str, upstreams)) or "nobody")
+        for zone, upstreams in self._following.present.items():
+            log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
 
 
 async def _for_ever(name: str, part: Coroutine[object, object, object]) -> NoReturn:
     """A part that is to run as long as the daemon: if it ends by itself, that is a fault."""
     await part
     raise RuntimeError(f"{name} ended by itself")
+
+
+def _told(zone: Name) -> str:
+    return "what can't be told of the cluster" if zone == CLUSTER else to_text(zone)
 
 
 def _source(config: Config) -> Source | None:
@@ -219,14 +316,9 @@ def _source(config: Config) -> Source | None:
             settings.watched_kinds(config),
             labels=zone.labels,
             namespace_labels=zone.namespace_labels,
+            scoped=settings.is_scoped(config),
         )
     return None
-
-
-def _nameservers(config: Config) -> list[Upstream]:
-    if config.forward.upstreams or not config.forward.resolv_conf:
-        return []
-    return read_resolv_conf(config.forward.resolv_conf)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from hsdnsd.address import is_own, parse_address, parse_endpoint
@@ -9,9 +10,10 @@ from hsdnsd.cache.cache import Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config
 from hsdnsd.engine.exchange import ExchangeOptions
+from hsdnsd.engine.following import Given
 from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.route import LocalOptions
-from hsdnsd.engine.upstreams import Upstream
+from hsdnsd.engine.upstreams import CLUSTER, Upstream
 from hsdnsd.errors import ConfigError
 from hsdnsd.forms import parse_upstream, parse_zone
 from hsdnsd.records.model import Kind
@@ -33,6 +35,8 @@ def zone_options(config: Config) -> ZoneOptions | None:
         ttls=_ttls(config),
         endpoint_pod_names=zone.endpoint_pod_names,
         endpoints=not zone.noendpoints,
+        scoped=is_scoped(config),
+        asks_cluster=bool(config.forward.cluster_dns),
         ignore_empty_service=zone.ignore_empty_service,
         coredns=zone.compat == "coredns",
         own_addresses=_own_addresses(config),
@@ -51,8 +55,38 @@ def watched_kinds(config: Config) -> frozenset[Kind]:
     return frozenset(kinds)
 
 
-def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name, Sequence[Upstream]]:
-    """Folded zone -> who is asked for it; the root's are for whatever no stub zone takes.
+def is_scoped(config: Config) -> bool:
+    """Whether only those EndpointSlices are watched that names are commonly made from.
+
+    Manifests are there anyway. CoreDNS knows them all, and who is to hide Services without endpoints has to.
+    """
+    zone = config.zone
+    if config.source.manifests or zone.compat == "coredns" or zone.ignore_empty_service or zone.noendpoints:
+        return False
+    return zone.endpoints == "headless"
+
+
+def snapshot_limits(config: Config) -> dict[Kind, float]:
+    """For how many seconds each kind is told as it is recalled."""
+    source = config.source
+    soon = {Kind.ENDPOINT_SLICE, Kind.POD}
+    return {
+        kind: source.snapshot_pod_age if kind in soon else source.snapshot_service_age
+        for kind in sorted(watched_kinds(config), key=lambda kind: kind.value)
+    }
+
+
+def snapshot_origin(config: Config) -> str:
+    """What a snapshot is good for: this cluster, under options that make the same facts of it."""
+    source, zone = config.source, config.zone
+    where = source.kubeconfig or "in the cluster"
+    selected = (zone.labels, zone.namespace_labels, zone.pods, zone.noendpoints, is_scoped(config))
+    made = (zone.endpoint_pod_names, zone.compat)
+    return hashlib.sha256(repr((where, selected, made)).encode()).hexdigest()
+
+
+def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name, Sequence[Given]]:
+    """Folded zone -> who is asked for it; the root's are for whatever no stub zone takes, CLUSTER's the cluster's DNS.
 
     Args:
         nameservers: those of `forward.resolv_conf`; not looked at if `forward.upstreams` names others.
@@ -60,14 +94,15 @@ def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name,
     Raises:
         ConfigError: one of the nameservers is this daemon.
     """
-    listen = [parse_endpoint(text) for text in config.listen]
-    zones: dict[Name, Sequence[Upstream]] = {
+    zones: dict[Name, Sequence[Given]] = {
         parse_zone(name): _upstreams(texts) for name, texts in config.forward.stub_zones.items()
     }
+    if config.forward.cluster_dns:
+        zones[CLUSTER] = _upstreams(config.forward.cluster_dns)
     if config.forward.upstreams:
         zones[ROOT] = _upstreams(config.forward.upstreams)
         return zones
-    loops = [server for server in nameservers if any(is_own(parse_upstream(str(server)), here) for here in listen)]
+    loops = [server for server in nameservers if is_own_address(config, server)]
     if loops:
         problem = "is this daemon's own listening address; name other servers in forward.upstreams"
         path = config.forward.resolv_conf
@@ -75,6 +110,17 @@ def forward_zones(config: Config, nameservers: Sequence[Upstream]) -> dict[Name,
     if config.forward.resolv_conf:
         zones[ROOT] = tuple(nameservers)
     return zones
+
+
+def is_own_address(config: Config, upstream: Upstream) -> bool:
+    """Whether what is sent to an upstream would come in at an address that is listened on."""
+    return any(is_own(upstream.endpoint, parse_endpoint(text)) for text in config.listen)
+
+
+def takes_tls(config: Config) -> bool:
+    """Whether any upstream is asked over TLS."""
+    given = [server for zone in forward_zones(config, ()).values() for server in zone]
+    return any(isinstance(server, Upstream) and server.tls_name is not None for server in given)
 
 
 def local_options(config: Config) -> LocalOptions:
@@ -159,6 +205,6 @@ def _own_addresses(config: Config) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(host.packed for host in hosts if not host.is_unspecified))
 
 
-def _upstreams(texts: Sequence[str]) -> tuple[Upstream, ...]:
+def _upstreams(texts: Sequence[str]) -> tuple[Given, ...]:
     """Each server once, in the order of the configuration."""
-    return tuple(dict.fromkeys(Upstream(end.host, end.port) for end in map(parse_upstream, texts)))
+    return tuple(dict.fromkeys(map(parse_upstream, texts)))

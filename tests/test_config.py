@@ -119,6 +119,16 @@ def test_a_whole_configuration() -> None:
             'forward.stub_zones."a.example"[1]',
             "127.0.0.1:53 is this daemon's own listening address",
         ),
+        (
+            'forward.upstreams = ["10.0.0.1", "svc://dns.infra"]',
+            "forward.upstreams[1]",
+            "svc://dns.infra can't be followed: no source of Kubernetes objects is set",
+        ),
+        (
+            'forward.stub_zones = {"a.example" = ["svc://dns.infra:5353"]}',
+            'forward.stub_zones."a.example"[0]',
+            "svc://dns.infra:5353 can't be followed: no source of Kubernetes objects is set",
+        ),
         ('forward.stub_zones = {"a.example" = []}', 'forward.stub_zones."a.example"', "at least one server is needed"),
         (
             'forward.stub_zones = {"a.example" = ["10.0.0.1"], "A.Example." = ["10.0.0.2"]}',

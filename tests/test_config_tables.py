@@ -22,12 +22,12 @@ def keys(tree: type[msgspec.Struct] = Config, path: str = "") -> Iterator[tuple[
 KEYS = dict(keys())
 CONTRACT = {
     "": "listen admin threads drain",
-    "source": "manifests kubeconfig in_cluster",
-    "zone": "name reverse_zones namespaces labels namespace_labels pods endpoint_pod_names noendpoints fallthrough "
-    "ignore_empty_service own_addresses compat ttl service_ttl endpoint_ttl srv_ttl ptr_ttl external_ttl pod_ttl "
-    "negative_ttl",
-    "forward": "upstreams resolv_conf stub_zones policy transport mix_case max_fails deadline attempt_timeout "
-    "max_in_flight max_waiters max_per_client",
+    "source": "manifests kubeconfig in_cluster snapshot snapshot_pod_age snapshot_service_age",
+    "zone": "name reverse_zones namespaces labels namespace_labels pods endpoint_pod_names endpoints noendpoints "
+    "fallthrough ignore_empty_service own_addresses compat ttl service_ttl endpoint_ttl srv_ttl ptr_ttl external_ttl "
+    "pod_ttl negative_ttl",
+    "forward": "upstreams resolv_conf cluster_dns stub_zones policy transport tls_ca mix_case max_fails deadline "
+    "attempt_timeout max_in_flight max_waiters max_per_client",
     "cache": "finished_bytes positive_bytes negative_bytes failure_bytes max_ttl max_negative_ttl min_ttl "
     "min_negative_ttl max_stale stale_after failure_ttl",
     "tcp": "max_connections max_per_source max_pipelined message_timeout idle_timeout",
@@ -62,7 +62,7 @@ def test_every_number_has_a_range_around_its_default_and_a_unit_unless_it_counts
     if field.default is not None:
         assert key.low <= field.default <= key.high
     name = path.rpartition(".")[2]
-    times = ("ttl", "timeout", "deadline", "drain", "stale", "after")
+    times = ("ttl", "timeout", "deadline", "drain", "stale", "after", "age")
     expected = dict.fromkeys(times, "seconds") | {"bytes": "bytes"}
     assert key.unit == expected.get(name.rpartition("_")[2], "")
 

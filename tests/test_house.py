@@ -21,6 +21,7 @@ UNMIRRORED = {
     "__main__": "one line; what it calls is tested as hsdnsd.cli",
     "daemon": "runs whole, as a process, in tests/daemon",
     "errors": "types only; each is tested where it is raised",
+    "native/_endpoint": "what _batch and _worker have in common; tested as each of them",
     "records/model": "types only",
     "records/options": "types only",
     "records/result": "types only",

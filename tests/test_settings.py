@@ -7,8 +7,9 @@ from hsdnsd.cache.cache import Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config, load
 from hsdnsd.engine.exchange import ExchangeOptions
+from hsdnsd.engine.following import ClusterService
 from hsdnsd.engine.resolver import Bounds
-from hsdnsd.engine.upstreams import Upstream
+from hsdnsd.engine.upstreams import CLUSTER, Upstream
 from hsdnsd.errors import ConfigError
 from hsdnsd.records.model import Kind
 from hsdnsd.records.options import Pods, TTLs, ZoneOptions
@@ -41,6 +42,7 @@ def test_default_zone_options() -> None:
         ttls=TTLs(5, 5, 5, 5, 5, 5, 5),
         own_addresses=(bytes((127, 0, 0, 1)),),
         expect=frozenset({Kind.SERVICE, Kind.NAMESPACE, Kind.ENDPOINT_SLICE}),
+        scoped=True,
     )
 
 
@@ -142,3 +144,75 @@ def test_limits_arrive() -> None:
     assert settings.exchange_options(config) == ExchangeOptions(attempt_timeout=0.5)
     assert settings.cache_limits(config) == Limits(6, 7, 8, 9, max_stale=13)
     assert settings.ttl_limits(config) == TtlLimits(least=10, most=11, least_negative=1, most_negative=12)
+
+
+def test_upstreams_of_every_kind() -> None:
+    config = configured("forward.upstreams=10.0.0.1,tls://1.1.1.1@dns.example,svc://dns.infra,svc://dns.infra")
+    assert settings.forward_zones(config, ()) == {
+        ROOT: (Upstream("10.0.0.1", 53), Upstream("1.1.1.1", 853, "dns.example"), ClusterService("infra", "dns"))
+    }
+
+
+def test_tls_is_set_up_where_an_upstream_takes_it() -> None:
+    assert not settings.takes_tls(configured("forward.upstreams=10.0.0.1,svc://dns.infra"))
+    assert settings.takes_tls(configured("forward.upstreams=10.0.0.1", "forward.stub_zones.x=tls://1.1.1.1@a.example"))
+
+
+def test_own_addresses_are_no_upstreams() -> None:
+    config = load("", ["listen=127.0.0.1:53,[::]:54"])
+    own = [Upstream("127.0.0.1", 53), Upstream("::1", 54), Upstream("::ffff:127.0.0.1", 53)]
+    others = [Upstream("127.0.0.1", 54), Upstream("2001:db8::1", 54)]
+    assert all(settings.is_own_address(config, upstream) for upstream in own)
+    assert not any(settings.is_own_address(config, upstream) for upstream in others)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "scoped"),
+    [
+        ((), True),
+        (("zone.endpoints=all",), False),
+        (("zone.compat=coredns",), False),
+        (("zone.ignore_empty_service=true",), False),
+        (("zone.noendpoints=true",), False),
+        (("source.in_cluster=false", "source.manifests=a"), False),
+    ],
+)
+def test_which_endpoints_are_watched(chosen: tuple[str, ...], scoped: bool) -> None:
+    assert options(*chosen).scoped is scoped
+
+
+def test_the_cluster_s_dns() -> None:
+    asked = load("", ["source.in_cluster=true", "forward.upstreams=192.0.2.1", "forward.cluster_dns=10.96.0.10"])
+    assert settings.forward_zones(asked, ())[CLUSTER] == (Upstream("10.96.0.10", 53),)
+    assert options("forward.cluster_dns=10.96.0.10").asks_cluster
+    assert not options().asks_cluster
+    assert CLUSTER not in settings.forward_zones(load("", ["forward.upstreams=192.0.2.1"]), ())
+
+
+def test_how_long_a_snapshot_is_good() -> None:
+    made = load("", ["source.in_cluster=true", "source.snapshot_pod_age=7", "zone.pods=verified"])
+    assert settings.snapshot_limits(made) == {
+        Kind.ENDPOINT_SLICE: 7.0,
+        Kind.POD: 7.0,
+        Kind.SERVICE: 86400.0,
+        Kind.NAMESPACE: 86400.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "source.kubeconfig=b",
+        "zone.labels=a",
+        "zone.namespace_labels=a",
+        "zone.pods=verified",
+        "zone.noendpoints=true",
+        "zone.endpoints=all",
+        "zone.endpoint_pod_names=true",
+        "zone.compat=coredns",
+    ],
+)
+def test_a_snapshot_made_under_other_options_is_not_used(changed: str) -> None:
+    same = settings.snapshot_origin(load("", ["source.kubeconfig=a"]))
+    assert settings.snapshot_origin(load("", ["source.kubeconfig=a", "zone.ttl=30"])) == same
+    assert settings.snapshot_origin(load("", ["source.kubeconfig=a", changed])) != same

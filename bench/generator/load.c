@@ -39,8 +39,8 @@ struct load {
     int fd;
     struct query *queries;
     size_t count, next;
-    int64_t sent_at[IDS]; /* 0: not outstanding */
-    uint16_t oldest, newest; /* ids are given in order, so those outstanding lie between these two */
+    int64_t sent_at[IDS];    /* 0: not outstanding */
+    uint64_t oldest, newest; /* of what may be outstanding; the low 16 bits are the id. At most IDS lie between */
     size_t outstanding;
     uint32_t *latencies; /* nanoseconds */
     size_t answered, room;
@@ -93,19 +93,17 @@ static int open_socket(const char *address, const char *port) {
     return fd;
 }
 
-/* Give up those that have waited too long, and let the oldest be one that is outstanding. */
+/* Give up those that have waited too long or whose id is needed, and let the oldest be one that is outstanding. */
 static void advance(struct load *load, int64_t realtime) {
-    while (load->outstanding && load->oldest != load->newest) {
-        int64_t at = load->sent_at[load->oldest];
-        if (at && realtime - at < LOST_AFTER) return;
-        if (at) {
-            load->sent_at[load->oldest] = 0;
+    for (; load->oldest < load->newest; load->oldest++) {
+        int64_t *at = &load->sent_at[load->oldest % IDS];
+        if (*at && realtime - *at < LOST_AFTER && load->newest - load->oldest < IDS) return;
+        if (*at) {
+            *at = 0;
             load->outstanding--;
             load->lost++;
         }
-        load->oldest++;
     }
-    if (!load->outstanding) load->oldest = load->newest;
 }
 
 static void send_queries(struct load *load, int count) {
@@ -116,12 +114,8 @@ static void send_queries(struct load *load, int count) {
     memset(heads, 0, sizeof heads);
     for (int i = 0; i < count; i++) {
         struct query *query = &load->queries[load->next++ % load->count];
-        uint16_t id = load->newest++;
-        if (load->sent_at[id]) { /* all ids are outstanding: the server has answered nothing for a whole turn */
-            load->outstanding--;
-            load->lost++;
-            load->oldest = (uint16_t)(id + 1);
-        }
+        advance(load, realtime);
+        uint16_t id = (uint16_t)load->newest++;
         ids[i][0] = (unsigned char)(id >> 8);
         ids[i][1] = (unsigned char)id;
         load->sent_at[id] = realtime;

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH = 64, OCTETS = 4096, MAX_QUESTION = 257, MAX_CONNECTIONS = 64, SLOTS = 1 << 16, BUFFER = 4 << 20 };
+enum { BATCH = 64, OCTETS = 4096, MAX_QUESTION = 257, MAX_CONNECTIONS = 1024, SLOTS = 1 << 16, BUFFER = 4 << 20 };
 enum { HEADER = 12, OPT = 11, REFUSED = 5, QR_AA = 0x84, RD = 0x01 };
 
 struct entry {
@@ -169,15 +169,14 @@ static void serve_datagrams(int fd) {
     }
 }
 
-static void accept_connection(int listener) {
-    int on = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-    if (fd < 0) return;
-    if (open_connections == MAX_CONNECTIONS) {
-        close(fd);
-        return;
+/* CoreDNS opens a connection for each query that is under way. */
+static void accept_connections(int listener) {
+    int on = 1, fd;
+    while (open_connections < MAX_CONNECTIONS && (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        connections[open_connections].fd = fd;
+        connections[open_connections++].held = 0;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connections[open_connections++] = (struct connection){.fd = fd};
 }
 
 /* Answer what has come whole; 0 when the connection is over. */
@@ -209,7 +208,9 @@ int main(int count, char **arguments) {
     int udp = open_socket(SOCK_DGRAM, arguments[1], arguments[2]);
     int tcp = open_socket(SOCK_STREAM, arguments[1], arguments[2]);
     for (;;) {
-        struct pollfd waits[2 + MAX_CONNECTIONS] = {{udp, POLLIN, 0}, {tcp, POLLIN, 0}};
+        static struct pollfd waits[2 + MAX_CONNECTIONS];
+        waits[0] = (struct pollfd){udp, POLLIN, 0};
+        waits[1] = (struct pollfd){open_connections < MAX_CONNECTIONS ? tcp : -1, POLLIN, 0};
         size_t waited = open_connections;
         for (size_t i = 0; i < waited; i++) waits[2 + i] = (struct pollfd){connections[i].fd, POLLIN, 0};
         if (poll(waits, 2 + waited, -1) < 0 && errno != EINTR) die("poll");
@@ -219,6 +220,6 @@ int main(int count, char **arguments) {
             close(connections[i].fd);
             connections[i] = connections[--open_connections];
         }
-        if (waits[1].revents) accept_connection(tcp);
+        if (waits[1].revents) accept_connections(tcp);
     }
 }

@@ -143,7 +143,7 @@ GROUPS: Final = (
             _counter(
                 "hsdnsd_upstream_failures_total",
                 "to problem",
-                "Messages to an upstream that came to nothing: timeout, network, malformed, rcode, lame.",
+                "Messages to an upstream that came to nothing: timeout, network, malformed, rcode, lame, loop.",
             ),
             _counter(
                 "hsdnsd_upstream_near_misses_total",
@@ -152,6 +152,21 @@ GROUPS: Final = (
             ),
             _gauge("hsdnsd_upstream_sockets", "", "Sockets open to upstreams now; each message over UDP has its own."),
             _counter("hsdnsd_upstream_sockets_opened_total", "", "Sockets opened to upstreams."),
+            _gauge("hsdnsd_upstream_connections", "", "Those of them over TCP or TLS, kept open for the next message."),
+            _counter(
+                "hsdnsd_upstream_resent_total",
+                "",
+                "Messages sent once more because the open connection that they were sent on turned out to be dead.",
+            ),
+            _counter(
+                "hsdnsd_upstream_unmatched_total",
+                "",
+                "Replies over TCP or TLS that belonged to no question; counted when their connection is closed.",
+            ),
+            _gauge(
+                "hsdnsd_upstream_looping", "to", "1: what is sent there comes back, so nothing is sent. Alert on it."
+            ),
+            _counter("hsdnsd_upstream_loops_total", "to", "Times that a message came back."),
             _gauge("hsdnsd_upstream_in_flight", "", "Questions that upstreams are being asked now."),
             _counter(
                 "hsdnsd_coalesced_queries_total", "", "Queries that joined a question which was being asked already."
@@ -171,11 +186,33 @@ GROUPS: Final = (
             _gauge("hsdnsd_objects", "kind", "Objects held."),
             _gauge("hsdnsd_watch_synced", "kind", "1: listed at least once."),
             _gauge("hsdnsd_watch_connected", "kind", "1: the watch is open (manifests: the last read succeeded)."),
-            _counter("hsdnsd_watch_events_total", "kind", "Changes delivered."),
+            _counter("hsdnsd_watch_events_total", "kind", "Events of watches (manifests: changes delivered)."),
             _counter("hsdnsd_watch_relists_total", "kind", "Lists after the first."),
+            _counter(
+                "hsdnsd_watch_lists_total",
+                "kind reason",
+                "Lists that came to their end, by why they were begun: start, gone (410), backwards (the version to go "
+                "on from is newer than the server), error (an ERROR event), junk (what could not be understood).",
+            ),
             _counter("hsdnsd_watch_failures_total", "kind", "Lists, watches or reads that failed."),
             _counter("hsdnsd_watch_skipped_total", "kind", "Objects left out: not understood, or of another kind."),
             _gauge("hsdnsd_watch_age_seconds", "kind", "Since the last sign of life; absent before the first."),
+            _counter("hsdnsd_watch_decode_seconds_total", "kind", "Spent on turning what came into changes."),
+            _histogram(
+                "coredns_kubernetes_dns_programming_duration_seconds",
+                "service_kind",
+                "From what made Kubernetes change an EndpointSlice until the change was in the answers, of headless "
+                "Services with a selector (headless_with_selector), in buckets up to 134 s. Two machines' clocks.",
+            ),
+            _gauge("hsdnsd_serving_snapshot", "", "1: answers come from the snapshot, marked as stale."),
+            _gauge(
+                "hsdnsd_snapshot_age_seconds",
+                "",
+                "How long ago what the snapshot on disk says was known to be true; absent if there is none.",
+            ),
+            _counter("hsdnsd_snapshot_writes_total", "", "Times that the snapshot was written."),
+            _counter("hsdnsd_snapshot_failures_total", "", "Times that it could not be written."),
+            _gauge("hsdnsd_snapshot_bytes", "", "Size of the last one that was written or read."),
         ),
     ),
     Group(

@@ -19,16 +19,19 @@ class Readiness:
     Attributes:
         listening: the DNS sockets are bound and read.
         stopping: SIGTERM has come.
+        recalled: all kinds could be answered from the snapshot when the daemon began: what they say is known.
     """
 
     def __init__(self, watches: Callable[[], Iterable[Watch]]) -> None:
         self.listening = False
         self.stopping = False
+        self.recalled = False
         self._watches = watches
 
     def problems(self) -> list[str]:
         """What is missing, each in one line."""
-        missing = [f"{watch.kind}: not listed yet" for watch in self._watches() if not watch.synced]
+        unlisted = [] if self.recalled else [watch.kind for watch in self._watches() if not watch.synced]
+        missing = [f"{kind}: not listed yet" for kind in unlisted]
         if not self.listening:
             missing.insert(0, "not listening yet")
         if self.stopping:

@@ -27,6 +27,7 @@ from hsdnsd.wire.const import Rcode
 _SECONDS: Final = tuple(2**power / 1e6 for power in range(BUCKETS - 1))
 _FAMILY: Final = ("1", "2")  # CoreDNS's words for IPv4 and IPv6
 _HITS: Final = ("hit_cached", "hit_own")
+_SLICES: Final = "EndpointSlice"
 # Where there is no cluster, special names and static records are still answered here.
 _NO_OWN_ZONE: Final = "localhost."
 
@@ -183,6 +184,16 @@ def _read_upstreams(families: Families, sources: Sources) -> None:
     families.add("hsdnsd_upstream_near_misses_total", counters.near_misses)
     families.add("hsdnsd_upstream_sockets", len(sources.upstreams))
     families.add("hsdnsd_upstream_sockets_opened_total", sources.upstreams.opened)
+    families.add("hsdnsd_upstream_connections", len(sources.upstreams.pool))
+    families.add("hsdnsd_upstream_resent_total", sources.upstreams.pool.resent)
+    families.add("hsdnsd_upstream_unmatched_total", sources.upstreams.pool.unmatched)
+    now = sources.clock()
+    looping: dict[str, bool] = {}
+    for server in sources.servers():
+        looping[server.name] = looping.get(server.name, False) or now < server.looping_until
+    for to, loops in looping.items():
+        families.add("hsdnsd_upstream_looping", loops, to)
+        families.add("hsdnsd_upstream_loops_total", counters.upstream_loops.get(to, 0), to)
     families.add("hsdnsd_upstream_in_flight", sources.in_flight())
     families.add("hsdnsd_coalesced_queries_total", counters.coalesced)
 
@@ -201,8 +212,24 @@ def _read_kubernetes(families: Families, sources: Sources) -> None:
         families.add("hsdnsd_watch_relists_total", watch.relists, watch.kind)
         families.add("hsdnsd_watch_failures_total", watch.failures, watch.kind)
         families.add("hsdnsd_watch_skipped_total", watch.skipped, watch.kind)
+        families.add("hsdnsd_watch_decode_seconds_total", watch.decode_seconds, watch.kind)
+        for reason, count in watch.lists.items():
+            families.add("hsdnsd_watch_lists_total", count, watch.kind, reason)
         if watch.last_alive:
             families.add("hsdnsd_watch_age_seconds", now - watch.last_alive, watch.kind)
+        if watch.kind == _SLICES:
+            counts = (watch.programming.counts, watch.programming.seconds)
+            bounds = tuple(2**power / 1e6 for power in range(len(counts[0]) - 1))
+            name = "coredns_kubernetes_dns_programming_duration_seconds"
+            families.add_histogram(name, bounds, counts, "headless_with_selector")
+    snapshot = sources.snapshot
+    if snapshot is not None:
+        families.add("hsdnsd_serving_snapshot", snapshot.serving)
+        if snapshot.age is not None:
+            families.add("hsdnsd_snapshot_age_seconds", snapshot.age)
+        families.add("hsdnsd_snapshot_writes_total", snapshot.writes)
+        families.add("hsdnsd_snapshot_failures_total", snapshot.failures)
+        families.add("hsdnsd_snapshot_bytes", snapshot.octets)
 
 
 def _read_udp(families: Families, sources: Sources) -> None:

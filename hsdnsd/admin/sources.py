@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hsdnsd.cache.cache import Cache
 from hsdnsd.engine.counters import Counters
+from hsdnsd.engine.upstreams import Server
 from hsdnsd.native.contract import Batch, Table
+
+
+class Durations(Protocol):
+    """`hsdnsd.kube.source.Durations`."""
+
+    @property
+    def counts(self) -> Sequence[int]: ...
+    @property
+    def seconds(self) -> float: ...
 
 
 class Watch(Protocol):
@@ -30,6 +40,27 @@ class Watch(Protocol):
     def skipped(self) -> int: ...
     @property
     def last_alive(self) -> float: ...
+    @property
+    def lists(self) -> Mapping[str, int]: ...
+    @property
+    def decode_seconds(self) -> float: ...
+    @property
+    def programming(self) -> Durations: ...
+
+
+class Snapshot(Protocol):
+    """`hsdnsd.kube.keeper.Keeper`."""
+
+    @property
+    def serving(self) -> bool: ...
+    @property
+    def age(self) -> float | None: ...
+    @property
+    def writes(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def octets(self) -> int: ...
 
 
 class Driver(Protocol):
@@ -41,11 +72,23 @@ class Driver(Protocol):
     def crashes(self) -> int: ...
 
 
+class Pool(Protocol):
+    """`hsdnsd.net.pool.Pool`."""
+
+    @property
+    def resent(self) -> int: ...
+    @property
+    def unmatched(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
 class UpstreamSockets(Protocol):
     """`hsdnsd.net.upstream.Exchanges`."""
 
     @property
     def opened(self) -> int: ...
+    @property
+    def pool(self) -> Pool: ...
     def __len__(self) -> int: ...
 
 
@@ -76,9 +119,11 @@ class Sources:
         counters, cache, table: the engine's, and the table of finished answers.
         batches: (whether it is IPv6, batch) of each UDP socket.
         driver, upstreams, tcp: the sockets'.
+        servers: every upstream of every forward zone, `hsdnsd.engine.upstreams.Forwards.servers`.
         in_flight: questions that upstreams are being asked, `Engine.in_flight`.
         counts: objects by kind, and "records", `hsdnsd.records.table.Table.counts`; empty if there are no own zones.
         watches: of the source of Kubernetes objects; none if there is no source.
+        snapshot: None: none is kept.
         http_rejects: `HttpServer.turned_away`.
         clock: monotonic seconds.
     """
@@ -94,8 +139,10 @@ class Sources:
     driver: Driver
     upstreams: UpstreamSockets
     tcp: TcpServer
+    servers: Callable[[], Iterable[Server]]
     in_flight: Callable[[], int]
     counts: Callable[[], Mapping[str, int]]
     watches: Callable[[], Iterable[Watch]]
+    snapshot: Snapshot | None
     http_rejects: Callable[[], int]
     clock: Callable[[], float]

@@ -69,7 +69,8 @@ def accept(
         return _denial(message, chain, soa, limits)
     if chain and message.rcode == Rcode.NOERROR:
         return _accepted(Rcode.NOERROR, chain, (), limits, chase=end)
-    if message.answer and not chain:
+    if (message.answer or message.foreign) and not chain:
+        # Told of another name, type or class: not that there is nothing.
         return None
     if any(rrset.rtype == RRType.NS for rrset in message.authority):
         # A referral: this server does not recurse for us.

@@ -6,7 +6,7 @@ call it drains `replies`, `sends`, `closes` and `looping`, and arms one timer at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.cache.store import Key, Kind
 from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
-from hsdnsd.engine.fit import build_own
+from hsdnsd.engine.fit import build_own, for_udp
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.loops import LoopProbes
 from hsdnsd.engine.resolver import Bounds, Resolver
@@ -107,6 +107,7 @@ class Engine:
         self._exchanges = Exchanges(
             counters, self._route.is_own, ttls or TtlLimits(), entropy, exchange or ExchangeOptions()
         )
+        self._forwards = forwards
         self._loops = LoopProbes(
             forwards,
             entropy,
@@ -199,6 +200,13 @@ class Engine:
             self._found_loop(server, now)
             self._finish(self._exchanges.looped(exchange, attempt, now), now)
 
+    def replace_upstreams(self, zone: Name, upstreams: Sequence[Upstream], now: float) -> None:
+        """Ask these from now on for what a forward zone takes."""
+        for known in self._forwards.zones:
+            if known.name == zone:
+                known.replace(upstreams)
+        self._loops.changed(now)
+
     def watch_for_loops(self, now: float) -> None:
         """From now on, probe every upstream for whether it leads back to us."""
         self._loops.begin(now)
@@ -246,7 +254,7 @@ class Engine:
 
     def _found_loop(self, server: Server, now: float) -> None:
         self._loops.found(server, now)
-        self._counters.upstream_looped(str(server.upstream))
+        self._counters.upstream_looped(server.name)
         self._looping.append(server.upstream)
 
     def _finish(self, exchange: Exchange | None, now: float) -> None:
@@ -265,7 +273,8 @@ class Engine:
             result = msgspec.structs.replace(result, answer=records)
         answer = build_own(query.name, result, self._turn)
         if result.owner is not None:
-            self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, result.owner)
+            held = for_udp(query.name, answer)
+            self._finished.put(query.name, query.qtype, query.do, query.cd, held, now, _FOREVER, result.owner)
         return self._reply(answer, query, limit, Outcome.OWN)
 
     def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:

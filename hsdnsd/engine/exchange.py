@@ -195,20 +195,18 @@ class Exchanges:
             self._options.mix_case and wire[HEADER_SIZE : HEADER_SIZE + len(attempt.question)] != attempt.question
         ):
             return self._near_miss(exchange, attempt, now)
+        if len(wire) > EDNS_UDP_SIZE and not attempt.tcp:
+            # More than we said that we take. It came in fragments, and all but the first can be forged without
+            # knowing id or port (CVE-2025-59024).
+            return self._truncated(exchange, attempt, now)
         try:
             message = read_message_untrusted(wire)
         except WireError:
             return self._failed(exchange, attempt, Problem.MALFORMED, now)
         if message.flags & TC:
-            # RFC 2181 section 9: what is in a truncated reply is ignored, and asked for over TCP.
-            exchange.truncated = True
-            attempt.over = True
-            if attempt.tcp or not self._send(exchange, server, True, now):
-                return self._failed(exchange, attempt, Problem.MALFORMED, now)
-            self._wake_at(exchange, now + self._attempt_timeout)
-            return None
+            return self._truncated(exchange, attempt, now)
         server.answered(now - attempt.sent_at)
-        self._counters.upstream_answered(str(server.upstream), message.rcode, now - attempt.sent_at)
+        self._counters.upstream_answered(server.name, message.rcode, now - attempt.sent_at)
         if attempt.edns and not message.has_opt and message.rcode in (Rcode.FORMERR, Rcode.NOTIMP):
             server.refused_edns(now)
             attempt.over = True
@@ -228,7 +226,7 @@ class Exchanges:
         attempt.server.silent(now)
         attempt.over = True
         exchange.problem = Problem.NETWORK
-        self._counters.upstream_failed(str(attempt.server.upstream), Problem.NETWORK.value)
+        self._counters.upstream_failed(attempt.server.name, Problem.NETWORK.value)
         if any(not self._times_asked(exchange, server) for server in exchange.servers):
             self._ask_next(exchange, now)
         elif all(attempt.over for attempt in exchange.attempts):
@@ -288,7 +286,7 @@ class Exchanges:
                 if not attempt.over and now - attempt.sent_at >= self._attempt_timeout:
                     attempt.over = True
                     attempt.server.silent(now)
-                    self._counters.upstream_failed(str(attempt.server.upstream), Problem.TIMEOUT.value)
+                    self._counters.upstream_failed(attempt.server.name, Problem.TIMEOUT.value)
             waits = any(not attempt.over for attempt in exchange.attempts)
             if now >= exchange.deadline or not (self._ask_next(exchange, now) or waits):
                 over.append(self._end(exchange))
@@ -299,6 +297,15 @@ class Exchanges:
     def give_up(self) -> list[Exchange]:
         """End every exchange at once."""
         return [self._end(exchange) for exchange in list(self._by_number.values())]
+
+    def _truncated(self, exchange: Exchange, attempt: Attempt, now: float) -> Exchange | None:
+        # RFC 2181 section 9: what is in a truncated reply is ignored, and asked for over TCP.
+        exchange.truncated = True
+        attempt.over = True
+        if attempt.tcp or not self._send(exchange, attempt.server, True, now):
+            return self._failed(exchange, attempt, Problem.MALFORMED, now)
+        self._wake_at(exchange, now + self._attempt_timeout)
+        return None
 
     def _near_miss(self, exchange: Exchange, attempt: Attempt, now: float) -> Exchange | None:
         # It may be forged, and the right one may still come: wait on. But one guess was made, so the same is asked
@@ -330,7 +337,7 @@ class Exchanges:
     def _failed(self, exchange: Exchange, attempt: Attempt, problem: Problem, now: float) -> Exchange | None:
         attempt.over = True
         exchange.problem = problem
-        self._counters.upstream_failed(str(attempt.server.upstream), problem.value)
+        self._counters.upstream_failed(attempt.server.name, problem.value)
         if self._ask_next(exchange, now) or any(not other.over for other in exchange.attempts):
             return None
         return self._end(exchange)

@@ -45,7 +45,7 @@ class _Probe:
 
 
 class LoopProbes:
-    """Probes every upstream of every forward zone, from when `begin` is called.
+    """Probes every upstream of every forward zone but the cluster's DNS, from when `begin` is called.
 
     Each is a message of an exchange of its own with a negative number. Nothing follows from what an upstream says to
     it, or from its silence.
@@ -64,7 +64,8 @@ class LoopProbes:
             entropy: gives so many octets of the system's random source.
             sends, closes: where messages to send, and exchanges to close, are put.
         """
-        self._forwards = forwards
+        # The cluster's DNS may ask us for all other names, and is asked here only for its own.
+        self._zones = [zone for zone in forwards.zones if zone is not forwards.cluster]
         self._entropy = entropy
         self._force_tcp = force_tcp
         self._sends = sends
@@ -78,9 +79,15 @@ class LoopProbes:
         """When `expire` has something to do."""
 
     def begin(self, now: float) -> None:
-        """Probe every server that is not known yet, and forget those that are gone. To be called again for others."""
+        """Probe every server."""
         self._begun = True
-        self._due = {server: self._due.get(server, now) for server in self._forwards.servers()}
+        self.changed(now)
+
+    def changed(self, now: float) -> None:
+        """Others are asked: probe each that is not known yet, and forget those that are gone."""
+        if not self._begun:
+            return
+        self._due = {server: self._due.get(server, now) for zone in self._zones for server in zone.servers}
         self.expire(now)
 
     def expire(self, now: float) -> None:
@@ -90,7 +97,7 @@ class LoopProbes:
                 self._end(number)
                 if not probe.answered and probe.server in self._due:
                     self._due[probe.server] = min(self._due[probe.server], now + UNANSWERED_AGAIN)
-        for zone in self._forwards.zones:
+        for zone in self._zones:
             for server in zone.servers:
                 if self._due.get(server, math.inf) <= now:
                     self._due[server] = now + PROBE_EVERY
@@ -120,7 +127,7 @@ class LoopProbes:
         server.looped(now)
         for number in [number for number, probe in self._probes.items() if probe.server is server]:
             self._end(number)
-        if self._begun:
+        if server in self._due:
             self._due[server] = server.looping_until - PROBE_LEAD
             self._set_wake()
 

@@ -73,6 +73,7 @@ class Resolver:
             if own is not None:
                 lookup.own |= not lookup.answer
                 lookup.answer += own.answer
+                lookup.ede = own.ede if own.ede is not None else lookup.ede
                 if own.chase is None:
                     return self._conclude(lookup, own.rcode, own.authority, own.additional, own.ede)
                 if not lookup.follow(own.chase):

@@ -39,7 +39,8 @@ class Route:
     1. `final`: the end of the name in the question is rewritten, once. Everything else goes by the name that comes of
        it, so that no rewrite leads past any of it (CVE-2026-26017).
     2. Static records.
-    3. The own zones, but for a stub zone configured inside one. What they do not have goes on where `fallthrough` says.
+    3. The own zones, but for a stub zone configured inside one. What they can't know is asked of the cluster's DNS;
+       what they do not have goes on where `fallthrough` says.
     4. Special names, but for those that a stub zone covers.
     5. That nobody else has AAAA records, if that is configured.
     6. The longest stub zone, or the default upstreams.
@@ -83,6 +84,8 @@ class Route:
             return self.find_elsewhere(name, qtype)
         stub = self._forwards.stub(name)
         own = self._zone.look_up(name, qtype) if self._zone is not None and self._in_own_zone(name, stub) else None
+        if own is not None and own.ask_cluster and self._forwards.cluster is not None:
+            return None, self._forwards.cluster
         if own is not None and not own.elsewhere:
             return own, None
         special = self._special.zone_of(name) if stub is None else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
+from hsdnsd.address import Endpoint
 from hsdnsd.wire.name import ROOT, Name, is_within
 
 # Seconds after which one query tries an upstream that is down again; doubled each time it stays silent.
@@ -21,6 +23,11 @@ EXPLORE_ONE_IN = 32
 # Between these, seconds, lies the delay after which a second server is asked while the first is still silent.
 LEAST_HEDGE = 0.03
 MOST_HEDGE = 0.4
+
+
+# Stands in the place of a zone for the cluster's own DNS: no name lies in it, its servers are asked only for what is
+# sent there.
+CLUSTER: Final = Name(b"")
 
 
 class Policy(enum.Enum):
@@ -43,9 +50,13 @@ class Upstream(msgspec.Struct, frozen=True):
     port: int
     tls_name: str | None = None
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is asked."""
+        return Endpoint(self.host, self.port)
+
     def __str__(self) -> str:
-        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        return place if self.tls_name is None else f"tls://{place}@{self.tls_name}"
+        return str(self.endpoint) if self.tls_name is None else f"tls://{self.endpoint}@{self.tls_name}"
 
 
 class Server:
@@ -54,15 +65,17 @@ class Server:
     Spoofed packets must not be able to take an upstream out (CVE-2023-26437, CVE-2026-52690).
 
     Attributes:
+        name: of the upstream, for counters.
         fails: time-outs and refusals in a row.
         rtt: smoothed round-trip time in seconds, 0.0 before the first.
     """
 
-    __slots__ = ("_max_fails", "_probe_at", "_probe_wait", "_variation", "fails", "looping_until", "plain_until", "rtt",
-                 "upstream")  # fmt: skip
+    __slots__ = ("_max_fails", "_probe_at", "_probe_wait", "_variation", "fails", "looping_until", "name",
+                 "plain_until", "rtt", "upstream")  # fmt: skip
 
     def __init__(self, upstream: Upstream, max_fails: int) -> None:
         self.upstream = upstream
+        self.name = str(upstream)
         self.fails = 0
         self.rtt = 0.0
         self.plain_until = 0.0
@@ -188,25 +201,32 @@ class ForwardZone:
 
 
 class Forwards:
-    """All forward zones; the longest that a name lies in is its own."""
+    """All forward zones; the longest that a name lies in is its own.
+
+    Attributes:
+        cluster: the cluster's DNS, which is no name's; None: there is none to ask.
+    """
 
     def __init__(
         self,
-        zones: dict[Name, Sequence[Upstream]],
+        zones: Mapping[Name, Sequence[Upstream]],
         policy: Policy = Policy.SEQUENTIAL,
         pick: Callable[[int], int] = lambda _: 0,
         max_fails: int = 3,
     ) -> None:
         """
         Args:
-            zones: folded zone name -> upstreams; the root's are for whatever no stub zone takes.
+            zones: folded zone name -> upstreams; the root's are for whatever no stub zone takes, CLUSTER's for names
+                of the own zones that can't be answered here.
         """
         self.zones = tuple(
             ForwardZone(number, name, upstreams, policy, pick, max_fails)
             for number, (name, upstreams) in enumerate(zones.items())
         )
         # Longest first; a handful at most, so a walk beats an index.
-        self._stubs = tuple(sorted((z for z in self.zones if z.name != ROOT), key=lambda z: -len(z.name)))
+        stubs = (zone for zone in self.zones if zone.name not in (ROOT, CLUSTER))
+        self._stubs = tuple(sorted(stubs, key=lambda zone: -len(zone.name)))
+        self.cluster = next((zone for zone in self.zones if zone.name == CLUSTER), None)
         self._default = next((zone for zone in self.zones if zone.name == ROOT), None)
 
     def stub(self, name: Name) -> ForwardZone | None:

@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
+import ssl
 import sys
 import types
 from collections.abc import AsyncIterator, Sequence
@@ -24,6 +25,7 @@ from hsdnsd.errors import HsdnsdError, StartError
 from hsdnsd.kube.lines import LineSplitter
 from hsdnsd.kube.objects import Status
 from hsdnsd.kube.oneline import one_line
+from hsdnsd.kube.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,10 @@ class Client:
         self._kubeconfig = kubeconfig
         self._account = account
         self._read_timeout = read_timeout
-        self._api: Any = None
+        self._session: Session | None = None
+        self._renewing = asyncio.Lock()
         self._renewals = 0
+        self._doubted = False  # TLS failed
 
     async def open(self) -> None:
         """
@@ -68,17 +72,15 @@ class Client:
             StartError: the kubeconfig, or the pod's service account, can't be used.
         """
         try:
-            configuration = await self._configuration()
-            self._api = self._library.api_client(configuration)
+            self._session = await self._new_session()
         except self._library.config_errors as error:
             raise StartError(f"{self._origin()}: {_told(error, self._kubeconfig)}") from error
         except _SHAPE_ERRORS as error:
             raise StartError(f"{self._origin()}: not of the right shape ({_told(error)})") from error
-        self._api.user_agent = f"hsdnsd/{importlib.metadata.version('hsdnsd')}"
 
     async def close(self) -> None:
-        if self._api is not None:
-            await self._api.close()
+        if self._session is not None:
+            await self._session.close()
 
     @property
     def renewals(self) -> int:
@@ -92,16 +94,41 @@ class Client:
         Raises:
             TransportError: they can't be read (a token file is replaced in more than one step).
         """
-        if renewals != self._renewals:
-            return
-        self._renewals += 1
+        async with self._renewing:
+            if renewals == self._renewals:
+                self._renewals += 1
+                await self._renew()
+
+    async def _renew(self) -> Session:
         try:
-            fresh = await self._configuration()
+            fresh = await self._new_session()
         except self._library.renewal_errors as error:
             raise TransportError(f"{self._origin()}: {_told(error, self._kubeconfig)}") from error
-        live = self._api.configuration
-        live.api_key = fresh.api_key
-        live.refresh_api_key_hook = fresh.refresh_api_key_hook
+        old, self._session, self._doubted = self._session, fresh, False
+        if old is not None:
+            await old.retire()
+        return fresh
+
+    async def _present_session(self) -> Session:
+        """The session for a request that begins now: a fresh one if a certificate was replaced, or TLS failed (with
+        CA data inside a kubeconfig, that is how it shows)."""
+        async with self._renewing:
+            session = self._session
+            if session is None or self._doubted or session.is_outdated():
+                session = await self._renew()
+            return session
+
+    async def _new_session(self) -> Session:
+        configuration = await self._configuration()
+        api = self._library.api_client(configuration)
+        api.user_agent = f"hsdnsd/{importlib.metadata.version('hsdnsd')}"
+        files = (
+            configuration.ssl_ca_cert,
+            configuration.cert_file,
+            configuration.key_file,
+            self._kubeconfig,
+        )
+        return Session(api, filter(None, files))
 
     @contextlib.asynccontextmanager
     async def get(
@@ -113,8 +140,20 @@ class Client:
             TransportError: no answer came.
         """
         timeout = self._library.client_timeout(total=total, sock_connect=CONNECT_TIMEOUT, sock_read=self._read_timeout)
+        session = await self._present_session()
+        session.enter()
         try:
-            raw = await self._api.call_api(
+            raw = await self._send(session, path, params, timeout)
+            try:
+                yield Response(raw, self._library.transport_errors)
+            finally:
+                raw.close()
+        finally:
+            await session.leave()
+
+    async def _send(self, session: Session, path: str, params: Sequence[tuple[str, str]], limits: Any) -> Any:
+        try:
+            return await session.api.call_api(
                 path,
                 "GET",
                 {},
@@ -122,14 +161,12 @@ class Client:
                 {"Accept": "application/json"},
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=timeout,
+                _request_timeout=limits,
             )
         except self._library.config_errors as error:
+            if isinstance(error, self._library.tls_errors):
+                self._doubted = True
             raise TransportError(_told(error)) from error
-        try:
-            yield Response(raw, self._library.transport_errors)
-        finally:
-            raw.close()
 
     async def _configuration(self) -> Any:
         configuration = self._library.configuration()
@@ -164,7 +201,9 @@ async def open_client(
     Raises:
         StartError: the kubeconfig, or the service account, can't be used; one line.
     """
-    client = Client(_load_library(), kubeconfig, account, read_timeout)
+    # Half a second of importing, in which others are to be answered.
+    library = await asyncio.to_thread(_load_library)
+    client = Client(library, kubeconfig, account, read_timeout)
     await client.open()
     return client
 
@@ -283,6 +322,7 @@ class _Library(NamedTuple):
     load_kube_config: Any
     load_incluster_config: Any
     transport_errors: tuple[type[Exception], ...]
+    tls_errors: tuple[type[Exception], ...]
     config_errors: tuple[type[Exception], ...]
     renewal_errors: tuple[type[Exception], ...]
 
@@ -310,6 +350,7 @@ def _load_library() -> _Library:
         kubernetes_asyncio.config.load_kube_config,
         kubernetes_asyncio.config.load_incluster_config,
         transport_errors,
+        (aiohttp.ClientSSLError, ssl.SSLError),
         config_errors,
         (*config_errors, *_SHAPE_ERRORS),
     )

@@ -49,10 +49,17 @@ class Service(msgspec.Struct, gc=False):
 
 class SliceLabels(msgspec.Struct, gc=False):
     service: str | None = msgspec.field(default=None, name="kubernetes.io/service-name")
+    headless: str | None = msgspec.field(default=None, name="service.kubernetes.io/headless")
+    manager: str | None = msgspec.field(default=None, name="endpointslice.kubernetes.io/managed-by")
+
+
+class SliceAnnotations(msgspec.Struct, gc=False):
+    changed: str | None = msgspec.field(default=None, name="endpoints.kubernetes.io/last-change-trigger-time")
 
 
 class SliceMeta(Meta, gc=False):
     labels: SliceLabels | None = None
+    annotations: SliceAnnotations | None = None
 
 
 class SlicePort(msgspec.Struct, gc=False):

@@ -3,7 +3,7 @@
 Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's
 own cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark
 told, and whenever that is in doubt (410 in any of its forms, an ERROR event, junk, versions that run backwards) the
-resource is listed again: a `Replaced` also deletes what is gone.
+resource is listed again, and what is gone by then is deleted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import NoReturn
 
 import msgspec
 
+from hsdnsd.kube.backoff import HEALTHY, Backoff
 from hsdnsd.kube.client import Client, Response, TransportError
 from hsdnsd.kube.intake import EndedError, Intake
 from hsdnsd.kube.lines import LineTooLongError
-from hsdnsd.kube.source import Sink, WatchState
+from hsdnsd.kube.source import Cause, Sink, WatchState
+from hsdnsd.kube.union import Ledger
 from hsdnsd.records.model import Kind
 
 log = logging.getLogger(__name__)
@@ -35,11 +37,12 @@ PAGE_TIMEOUT = 120.0  # seconds for one page
 STREAMED_LIST_TIMEOUT = 60.0
 
 WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together
-MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
-HEALTHY = 10.0  # seconds; a stream that lived so long ends a row of failures
 SHORT = 1.0  # seconds; a server that ends watches so soon would otherwise be asked without a pause
 
-_BATCH = 64  # objects between two turns of the event loop: some 2 ms of decoding
+_TURN_OCTETS = 32 << 10  # of objects between two turns of the event loop: some 2 ms of decoding and taking in
+
+_CAUSES = {401: Cause.UNAUTHORIZED, 403: Cause.FORBIDDEN, 410: Cause.GONE}
+_GRANT = "; it takes the right to list and watch (deploy/rbac.yaml)"
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -65,26 +68,29 @@ class Reflector:
         state: WatchState,
         sink: Sink,
         *,
+        ledger: Ledger | None = None,
+        part: int = 0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _chance,
     ) -> None:
         """
         Args:
+            ledger, part: see `Intake`.
             pause, clock, chance: what waiting, monotonic time and a random number from [0, 1) are (tests own them).
         """
         self._client = client
         self._resource = resource
         self._state = state
-        self._intake = Intake(resource.kind, state, sink)
+        self._intake = Intake(resource.kind, state, sink, ledger=ledger, part=part)
+        self._backoff = Backoff(chance)
         self._pause = pause
         self._clock = clock
         self._chance = chance
         self._streams_lists = True  # until the server turns out not to
         self._opened: float | None = None  # when the watch's answer began
-        self._taken = 0  # objects
-        self._failures = 0  # in a row
-        self._cause = ""  # of the failure that the log was last told of; "" when all is well
+        self._taken = 0  # octets since the event loop had its turn
+        self._cause: Cause | None = None  # of the failure that the log was last told of; None when all is well
 
     async def run(self) -> NoReturn:
         while True:
@@ -94,16 +100,16 @@ class Reflector:
             try:
                 await self._list_and_watch()
                 if self._lived() < SHORT:
-                    end = EndedError("short", "the server ends the watch at once")
+                    end = EndedError(Cause.SHORT, "the server ends the watch at once")
             except EndedError as error:
                 end = error
             except TransportError as error:
-                end = EndedError("transport", str(error))
+                end = EndedError(Cause.TRANSPORT, str(error))
             except LineTooLongError as error:
-                end = EndedError("junk", str(error), lists_again=True)
+                end = EndedError(Cause.JUNK, str(error), lists_again=True)
             self._state.connected = False
             if self._lived() >= HEALTHY:
-                self._failures = 0
+                self._backoff.reset()
                 self._recovered()
             if end is not None:
                 await self._recover(end, renewals)
@@ -115,20 +121,21 @@ class Reflector:
     def _recovered(self) -> None:
         if self._cause:
             log.info("%s: watched again", self._resource.path)
-            self._cause = ""
+            self._cause = None
 
     async def _recover(self, end: EndedError, renewals: int) -> None:
         """After a failure: count and log it, and let as much time pass as it calls for."""
         self._state.failures += 1
-        if end.cause == "junk" and self._intake.listing:
+        if end.cause is Cause.JUNK and self._intake.listing:
             self._streams_lists = False  # what can't be read in one stream may be read object by object
         if end.lists_again:
-            self._intake.version = ""
-        news = end.cause != self._cause
+            self._intake.lose(end.cause)
+        news = end.cause is not self._cause
         if news:
             self._cause = end.cause
-            log.warning("%s: %s; what is known stays in force", self._resource.path, end)
-        if end.cause == "401":
+            advice = _GRANT if end.cause is Cause.FORBIDDEN else ""
+            log.warning("%s: %s; what is known stays in force%s", self._resource.path, end, advice)
+        if end.cause is Cause.UNAUTHORIZED:
             # A token that was rotated: ask at once with the new one. If that is refused too, wait like anybody.
             try:
                 await self._client.renew_credentials(renewals)
@@ -138,9 +145,9 @@ class Reflector:
             else:
                 if news:
                     return
-        ceiling = min(MAX_BACKOFF, 2 * MIN_BACKOFF * 2 ** min(self._failures, 10))
-        self._failures += 1
-        await self._pause(max(end.wait, MIN_BACKOFF + (ceiling - MIN_BACKOFF) * self._chance()))
+        wait = self._backoff.after(end.cause, self._clock(), end.wait, self._state.synced)
+        if wait > 0.0:
+            await self._pause(wait)
 
     async def _list_and_watch(self) -> None:
         """Returns when the server ends the watch in good order."""
@@ -163,8 +170,8 @@ class Reflector:
                 page = self._intake.page(await response.read(PAGE_OCTETS))
             self._state.last_alive = self._clock()
             for raw in page.items or ():
-                self._intake.upsert(raw)
-                await self._give_way()
+                self._intake.item(raw)
+                await self._give_way(memoryview(raw).nbytes)
             next_page = page.metadata.next_page or ""
             if not next_page:
                 self._intake.end_list(page.metadata.resource_version)
@@ -201,12 +208,12 @@ class Reflector:
                                 self._state.connected = True
                                 limit.reschedule(None)
                             self._recovered()
-                        await self._give_way()
+                        await self._give_way(len(line))
         except TimeoutError:
             self._streams_lists = False
-            raise EndedError("list", "the streamed list does not end: pages from now on") from None
+            raise EndedError(Cause.LIST, "the streamed list does not end: pages from now on") from None
         if self._intake.listing:
-            raise EndedError("list", "the streamed list broke off")
+            raise EndedError(Cause.LIST, "the streamed list broke off")
         return True
 
     def _watch_params(self) -> list[tuple[str, str]]:
@@ -221,10 +228,11 @@ class Reflector:
             return [*params, ("resourceVersion", self._intake.version)]
         return [*params, ("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
 
-    async def _give_way(self) -> None:
+    async def _give_way(self, octets: int) -> None:
         """Objects that are all there already would else keep the event loop from answering anybody."""
-        self._taken += 1
-        if self._taken % _BATCH == 0:
+        self._taken += octets
+        if self._taken >= _TURN_OCTETS:
+            self._taken = 0
             await asyncio.sleep(0)
 
 
@@ -234,4 +242,11 @@ async def _must_be_ok(response: Response) -> None:
     problem = await response.problem()
     # 504 with this text: the version is of another etcd, or this server lags far behind; it may never come.
     lost = response.status == 410 or (response.status == 504 and "Too large resource version" in problem)
-    raise EndedError(str(response.status), problem, lists_again=lost, wait=response.retry_after)
+    cause = Cause.BACKWARDS if lost and response.status == 504 else _cause_of(response.status)
+    raise EndedError(cause, problem, lists_again=lost, wait=response.retry_after)
+
+
+def _cause_of(status: int) -> Cause:
+    if status == 429 or status >= 500:
+        return Cause.BUSY
+    return _CAUSES.get(status, Cause.REFUSED)

@@ -20,6 +20,9 @@ from hsdnsd.native.contract import Peer
 _V4 = struct.Struct("=q2s4s4s")
 _V6 = struct.Struct("=q2s16s16sI")
 
+# Where the port and the address of the asker begin.
+_PORT, _ADDRESS = 8, 10
+
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -54,13 +57,21 @@ def unpack_peer(peer: Peer) -> PeerParts:
 
 
 def source_of(peer: Peer) -> str:
-    """The address of the asker, for limits a client and logs. An IPv4 client of an IPv6 socket is shown as IPv4."""
-    address = unpack_peer(peer).address
-    if len(address) == 4:
-        return socket.inet_ntop(socket.AF_INET, address)
+    """The address of the asker, for limits a client and logs. An IPv4 client of an IPv6 socket is shown as IPv4.
+
+    Every question that the packet path can't answer costs one call: no more is taken apart than is needed.
+    """
+    if len(peer) == _V4.size:
+        return f"{peer[10]}.{peer[11]}.{peer[12]}.{peer[13]}"
+    address = peer[_ADDRESS : _ADDRESS + 16]
     if address.startswith(_MAPPED):
         return socket.inet_ntop(socket.AF_INET, address[12:])
     return socket.inet_ntop(socket.AF_INET6, address)
+
+
+def port_of(peer: Peer) -> int:
+    """The port of the asker."""
+    return int.from_bytes(peer[_PORT:_ADDRESS], "big")
 
 
 def is_link_local(address: bytes) -> bool:

@@ -191,7 +191,7 @@ class Driver:
 
     def _arm(self, now: float) -> None:
         """Have a timer at or before the engine's deadline. One that is early is left: it arms the next."""
-        if self._sweeper is None and self.exchanges.pool:
+        if self._sweeper is None and len(self.exchanges.pool):
             self._sweeper = self._loop.call_later(_SWEEP, self.guarded(self._sweep))
         deadline = self._engine.next_deadline()
         if deadline is None or (self._timer is not None and self._timer_at <= deadline):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from hsdnsd.engine.exchange import Send
@@ -75,6 +75,11 @@ class Pool:
         """Connections open now."""
         return len(self._streams)
 
+    @property
+    def streams(self) -> Collection[Stream]:
+        """The connections themselves."""
+        return self._streams.values()
+
     def open(self, send: Send, now: float) -> str | None:
         """Put a message on a connection, to leave with the next `flush`. Returns why it could not be done, or None."""
         query = Query(send)
@@ -112,8 +117,8 @@ class Pool:
         except (OSError, WireError) as error:
             problem = error
         self._arrivals += [(query.send.exchange, query.send.attempt, wire, "") for query, wire in replies]
-        if first and stream.answered and stream.session is not None:
-            self._sessions[stream.upstream] = stream.session
+        if first and stream.answered and (session := stream.session) is not None:
+            self._sessions[stream.upstream] = session
         if problem is None:
             self._watch(stream)
         else:

@@ -73,12 +73,18 @@ class Listeners:
 
 @contextlib.asynccontextmanager
 async def open_listeners(
-    listen: tuple[str, ...], limits: Tcp, engine: EngineLike, table: Table, threads: int = 0
+    listen: tuple[str, ...],
+    limits: Tcp,
+    engine: EngineLike,
+    table: Table,
+    threads: int = 0,
+    exchanges: Exchanges | None = None,
 ) -> AsyncIterator[Listeners]:
     """Bind every address of `listen` and serve there, from the engine and the table of its finished answers.
 
     Args:
         threads: native threads for each address, each with a socket of its own; 0: the event loop reads the only one.
+        exchanges: the sockets towards upstreams; they are closed at the end.
 
     Raises:
         StartError: an address can't be bound.
@@ -88,7 +94,8 @@ async def open_listeners(
         bound = bind_all(listen, max(threads, 1))
         for each in bound:
             opened.callback(each.close)
-        exchanges = exchanges or Exchanges(spend=engine.spend)
+        if exchanges is None:
+            exchanges = Exchanges(spend=engine.spend)
         opened.callback(exchanges.close_all)
         driver = Driver(engine, exchanges, loop)
         opened.callback(driver.close)

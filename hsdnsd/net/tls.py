@@ -109,13 +109,15 @@ class Tls:
 
     def _read(self) -> bytes:
         octets = b""
-        try:
-            while part := self._object.read(_READ):
-                octets += part
-        except ssl.SSLWantReadError:
-            return octets
-        except ssl.SSLZeroReturnError:
-            if octets:
-                return octets  # the end of the connection follows
-            raise ConnectionError("connection closed") from None
-        return octets
+        while True:
+            try:
+                part = self._object.read(_READ)
+            except ssl.SSLWantReadError:
+                return octets
+            except ssl.SSLZeroReturnError:
+                part = b""
+            if not part:  # close_notify
+                if octets:
+                    return octets  # the end of the connection follows
+                raise ConnectionError("connection closed")
+            octets += part

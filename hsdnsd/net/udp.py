@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from hsdnsd.native import Worker
 from hsdnsd.native.contract import Batch, Peer
-from hsdnsd.native.peer import source_of, unpack_peer
+from hsdnsd.native.peer import port_of, source_of
 from hsdnsd.net.driver import Driver
 
 # More small datagrams than a receive buffer holds: what is read after these has arrived after the first was read.
@@ -65,9 +65,13 @@ class UdpListener:
         """Serve one batch; whether anything of it came up."""
         now = monotonic()
         query = self._driver.query
+        asked = self._driver.exchanges.by_id
         datagrams = self.batch.receive(now)
         for wire, peer, truncated in datagrams:
-            reply = query(wire, (self, peer), source_of(peer), False, now, truncated)
+            source = source_of(peer)
+            if wire[:2] in asked and self._driver.came_back(wire, source, port_of(peer), now):
+                continue
+            reply = query(wire, (self, peer), source, False, now, truncated)
             if reply:
                 self._replies.append((reply, peer))
         self.flush(now)

@@ -116,7 +116,7 @@ def boil_down(fact: EndpointSliceFact, ports: tuple[Port, ...], pod_names: bool,
         ports=ports,
         addresses=tuple(addresses),
         names=given,
-        folded=given and _fold(given),
+        folded=given and fold(given),
         texts=tuple(texts) if any(texts) else None,
         ready=ready,
     )
@@ -152,7 +152,8 @@ def _given_name(endpoint: EndpointFact, pod_names: bool, dotted: bool) -> bytes 
     return b"".join(map(wire_label, labels)) if dotted and all(labels) else None
 
 
-def _fold(names: tuple[bytes | None, ...]) -> tuple[bytes | None, ...]:
+def fold(names: tuple[bytes | None, ...]) -> tuple[bytes | None, ...]:
+    """Names in lower case; the same object where nothing is to be folded."""
     joined = b"".join(filter(None, names))
     return names if joined == joined.lower() else tuple(name and name.lower() for name in names)
 

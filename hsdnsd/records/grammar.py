@@ -45,6 +45,11 @@ class Place(msgspec.Struct, frozen=True):
     below: tuple[bytes, ...] = ()
     addresses: AddressRange | None = None
 
+    @property
+    def names_endpoint(self) -> bool:
+        """Whether it is the place of an endpoint's name below a Service; ports begin with an underscore."""
+        return self.at is At.SERVICE and len(self.below) == 1 and not self.below[0].startswith(b"_")
+
 
 _SVC: Final = b"svc"
 _POD: Final = b"pod"

@@ -65,7 +65,7 @@ class ServiceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Key(self.namespace, self.name)
 
 
-class EndpointFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class EndpointFact(msgspec.Struct, frozen=True, gc=False):
     """One endpoint of a slice.
 
     Attributes:
@@ -81,7 +81,7 @@ class EndpointFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     pod: str = ""
 
 
-class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
     """A discovery.k8s.io/v1 EndpointSlice of address type IPv4 or IPv6 that carries kubernetes.io/service-name.
 
     Attributes:

@@ -42,6 +42,9 @@ class ZoneOptions(msgspec.Struct, frozen=True):
         ttls: TTLs.
         endpoint_pod_names: endpoints without hostname are called after their pod, if that is a label.
         endpoints: False: no endpoints are known; headless Services and endpoint names do not exist.
+        scoped: of endpoints only those of headless Services are known, and those that somebody else than Kubernetes'
+            own controller keeps: names that need others may exist, and are not found here.
+        asks_cluster: what may exist and can't be told here is asked of the cluster's DNS.
         ignore_empty_service: a ClusterIP Service without ready endpoints does not exist (PTR stays).
         coredns: answer as CoreDNS does, oddities included.
         own_addresses: packed addresses that the daemon serves on, for the apex NS.
@@ -57,6 +60,8 @@ class ZoneOptions(msgspec.Struct, frozen=True):
     ttls: TTLs = TTLs()
     endpoint_pod_names: bool = False
     endpoints: bool = True
+    scoped: bool = False
+    asks_cluster: bool = False
     ignore_empty_service: bool = False
     coredns: bool = False
     own_addresses: tuple[bytes, ...] = ()

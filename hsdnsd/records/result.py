@@ -28,6 +28,8 @@ class Result(msgspec.Struct, frozen=True, gc=False):
             to be looked up, and `answer` holds the CNAMEs that led to it.
         owner: see `Owner`; None if the answer hangs on more than one thing, or says SERVFAIL, and must not be kept.
         elsewhere: the name is not here and `fallthrough` says to ask the upstreams; the rest is what to say without.
+        ask_cluster: whether the name exists can't be told here, and the cluster's DNS is to be asked; the rest is
+            what to say without.
         ede: info code for an Extended DNS Error.
     """
 
@@ -38,4 +40,5 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     chase: Name | None = None
     owner: Owner | None = None
     elsewhere: bool = False
+    ask_cluster: bool = False
     ede: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from hsdnsd.records.addresses import AddressRange
 from hsdnsd.records.held import HeldService, HeldSlice
@@ -27,8 +28,11 @@ class ReverseIndex:
         there = self._holders.get(address, ())
         return there if isinstance(there, tuple) else (there,)
 
-    def link(self, addresses: Iterable[bytes], holder: Holder) -> None:
+    def link(self, addresses: AbstractSet[bytes], holder: Holder) -> None:
         """`holder` has these addresses now, each of which it had not."""
+        if not self._ordered and self._holders.keys().isdisjoint(addresses):
+            self._holders.update(dict.fromkeys(addresses, holder))
+            return
         for address in addresses:
             there = self._holders.get(address)
             if there is None:

@@ -10,13 +10,17 @@ import msgspec
 from hsdnsd.records.addresses import AddressRange
 from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, boil_down, is_label, renamed
 from hsdnsd.records.held import HeldNamespace, HeldService, HeldSlice
+from hsdnsd.records.memory import Memory, SliceMemory, slice_memory
 from hsdnsd.records.model import (
+    KIND_OF,
     Change,
     EndpointSliceFact,
     Fact,
     Key,
     Kind,
+    Listed,
     NamespaceFact,
+    PodFact,
     Port,
     Replaced,
     ServiceFact,
@@ -54,6 +58,7 @@ class Table:
         self._reverse = ReverseIndex()
         self._own: dict[bytes, list[HeldSlice]] = {address: [] for address in options.own_addresses}
         self._listed: set[Kind] = set()
+        self._recalled: dict[Kind, set[Key]] = {}  # what nobody has told of since
         self._ports: dict[tuple[Port, ...], tuple[Port, ...]] = {}
         self._counts = {Kind.SERVICE: 0, Kind.NAMESPACE: 0}
         self._records = 0
@@ -63,15 +68,28 @@ class Table:
         """Whether every expected kind has been listed at least once."""
         return self._options.expect <= self._listed
 
+    @property
+    def stale(self) -> bool:
+        """Whether a kind of object is held as it was recalled, and has not been listed since."""
+        return bool(self._recalled)
+
+    def knows(self, kind: Kind) -> bool:
+        """Whether all objects of a kind have been told of or recalled, if that is expected at all."""
+        return kind in self._listed or kind in self._recalled or kind not in self._options.expect
+
     def apply(self, change: Change, unix_time: int) -> frozenset[Owner]:
         """Take in one change, and say whose answers it ends (often nobody's). Cannot fail on any fact.
 
-        The first list of a kind ends EVERYTHING if it changes a record, or if now all expected kinds are listed. SOA
+        The first list of a kind ends EVERYTHING, unless it changes no record and other kinds are still expected. SOA
         serials in answers do not count: only the SOA question itself tells the serial, and is never kept.
         """
         touched: set[Owner] = set()
         if isinstance(change, Upserted):
+            if self._recalled:
+                self._recalled.get(KIND_OF[type(change.fact)], set()).discard(change.fact.key)
             self._put(change.fact, touched)
+        elif isinstance(change, Listed):
+            return self._end_list(change, unix_time)
         elif isinstance(change, Replaced):
             if change.kind not in self._listed:
                 return self._first_list(change, unix_time)
@@ -81,6 +99,41 @@ class Table:
         if touched:
             self.serial = max(self.serial, unix_time)
         return frozenset(touched)
+
+    def recall(self, kind: Kind, memories: Iterable[Memory], unix_time: int) -> None:
+        """Hold what is remembered of a kind of which nothing has been told yet; its first list, or `forget`, ends
+        that. To be called before anybody is answered."""
+        recalled = self._recalled[kind] = set()
+        for memory in memories:
+            key = memory.key
+            recalled.add(key)
+            if isinstance(memory, SliceMemory):
+                self._recall_slice(key, memory)
+            elif isinstance(memory, ServiceFact):
+                self._recall_service(memory)
+            else:
+                self._put(memory, set())
+        self.serial = max(self.serial, unix_time)
+
+    def forget(self, kind: Kind) -> frozenset[Owner]:
+        """Hold nothing of a kind that is only recalled. Says whose answers that ends."""
+        if kind not in self._recalled:
+            return frozenset()
+        touched: set[Owner] = set()
+        for key in self._recalled.pop(kind):
+            self._remove(kind, key, touched)
+        return frozenset((EVERYTHING,))
+
+    def memories(self, kind: Kind) -> list[Memory]:
+        """What is held of a kind, for `recall`. A copy in which nothing changes any more."""
+        if kind is Kind.ENDPOINT_SLICE:
+            return [slice_memory(key, held.service.name, held.endpoints) for key, held in self._slices.items()]
+        if kind is Kind.POD:
+            return [PodFact(key.namespace, key.name, addresses) for key, addresses in self._pods.items()]
+        if kind is Kind.NAMESPACE:
+            return [NamespaceFact(home.name) for home in self._namespaces.values() if home.told]
+        services = (service for home in self._namespaces.values() for service in home.services.values())
+        return [service.fact for service in services if service.fact is not None]
 
     def counts(self) -> dict[str, int]:
         """Objects held, by kind's value ("Service", ...); and "records": addresses and CNAMEs of Services and of their
@@ -105,6 +158,11 @@ class Table:
         if service is None or service.fact is None or not self._exposes(service.namespace):
             return None
         return None if self._ignore_empty and self._is_idle(service, service.fact) else service
+
+    def held(self, namespace: str, name: str) -> HeldService | None:
+        """A Service that is held or has slices that are, exposed or not."""
+        home = self._namespaces.get(namespace)
+        return None if home is None else home.services.get(name)
 
     def visible(self, held: HeldSlice) -> int:
         """How many of a slice's endpoints, from the first, are published.
@@ -135,6 +193,18 @@ class Table:
         """The slices that publish one of the daemon's own addresses."""
         return list(dict.fromkeys(held for holders in self._own.values() for held in holders))
 
+    def _end_list(self, change: Listed, unix_time: int) -> frozenset[Owner]:
+        touched: set[Owner] = set()
+        for key in [key for key in self._keys(change.kind) if key not in change.keys]:
+            self._remove(change.kind, key, touched)
+        if touched:
+            self.serial = max(self.serial, unix_time)
+        self._recalled.pop(change.kind, None)
+        if change.kind in self._listed:
+            return frozenset(touched)
+        self._listed.add(change.kind)
+        return frozenset((EVERYTHING,))
+
     def _first_list(self, change: Replaced, unix_time: int) -> frozenset[Owner]:
         # A cluster's first list would name a hundred thousand owners, only to end everything.
         touched: set[Owner] = set()
@@ -147,6 +217,7 @@ class Table:
             changed = changed or bool(touched)
         was_synced = self.synced
         self._listed.add(change.kind)
+        changed = self._recalled.pop(change.kind, None) is not None or changed
         if changed:
             self.serial = max(self.serial, unix_time)
         return frozenset((EVERYTHING,)) if changed or self.synced != was_synced else frozenset()
@@ -156,6 +227,43 @@ class Table:
             self._remove(change.kind, key, touched)
         for fact in change.facts:
             self._put(fact, touched)
+
+    # As `_put_slice` and `_put_service` for what was not there: nobody needs to know whose answers that ends, and
+    # without that a hundred thousand endpoints are there in a third of the time.
+
+    def _recall_slice(self, key: Key, memory: SliceMemory) -> None:
+        if key in self._slices:
+            return
+        home = self._namespace(memory.namespace)
+        service = home.services.get(memory.service)
+        if service is None:
+            service = home.services[memory.service] = HeldService(home, memory.service)
+        held = self._slices[key] = HeldSlice(service)
+        service.slices.append(held)
+        held.endpoints = memory.endpoints(self._share(memory.ports))
+        visible = self.visible(held)
+        self._records += visible
+        addresses = set(held.endpoints.addresses[:visible])
+        for address in self._own.keys() & addresses:
+            self._own[address].append(held)
+        if self._options.reverse_zones and home.configured:
+            self._reverse.link(addresses, held)
+
+    def _recall_service(self, fact: ServiceFact) -> None:
+        home = self._namespace(fact.namespace)
+        service = home.services.get(fact.name)
+        if service is not None and (service.fact is not None or fact.publish_not_ready):
+            self._put(fact, set())
+            return
+        if service is None:
+            service = home.services[fact.name] = HeldService(home, fact.name)
+        ports = self._share(fact.ports)
+        service.fact = fact if ports is fact.ports else msgspec.structs.replace(fact, ports=ports)
+        home.served += 1
+        self._counts[Kind.SERVICE] += 1
+        self._records += _own_records(fact)
+        if self._options.reverse_zones and home.configured:
+            self._reverse.link(set(fact.cluster_ips), service)
 
     def _vanished(self, change: Replaced) -> list[Key]:
         told = {fact.key for fact in change.facts}

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 
 from hsdnsd.records.grammar import At, Place, read_forward, read_reverse
+from hsdnsd.records.held import HeldService
+from hsdnsd.records.model import Kind
 from hsdnsd.records.name_servers import default_name_server, find_name_server, find_ns
 from hsdnsd.records.options import Pods, ZoneOptions
 from hsdnsd.records.pods import find_pod
@@ -31,6 +33,8 @@ _ONE_OF_ANY: Final = (RRType.A, RRType.AAAA, RRType.PTR, RRType.SRV, RRType.TXT,
 # Links of a CNAME chain that are followed here; CoreDNS follows some more.
 _MAX_LINKS: Final = 8
 _COREDNS_MAX_LINKS: Final = 11
+# Seconds that an answer out of the snapshot may be kept: it ends when the API server has been heard.
+_MAX_STALE_TTL: Final = 5
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -78,7 +82,20 @@ class Zone:
 
         CNAME chains in the zones are followed, at most 8 links (as CoreDNS: 11). A chain that is longer or runs in a
         circle is SERVFAIL; CoreDNS says that there is no data.
+
+        While something is only recalled, the answer says so (RFC 8914, code 3).
         """
+        result = self._look_up(name, qtype)
+        if not self._table.stale or result.rcode != Rcode.NOERROR:
+            return result
+        return msgspec.structs.replace(
+            result,
+            answer=_short_lived(result.answer),
+            additional=_short_lived(result.additional),
+            ede=EDE.STALE_ANSWER,
+        )
+
+    def _look_up(self, name: Name, qtype: int) -> Result:
         node = self._node(name)
         found = self._find(node, name, qtype)
         if found is None or found.alias is None:
@@ -101,7 +118,7 @@ class Zone:
             found = self._find(node, target, qtype)
             if found is None or found.alias is None:
                 end = self._conclude(node, found)
-                if end.elsewhere:
+                if end.elsewhere or end.ask_cluster:
                     return Result(answer=tuple(chain), chase=current)
                 if end.rcode == Rcode.SERVFAIL:
                     return end
@@ -144,11 +161,26 @@ class Zone:
         if found is not None:
             return Result(authority=soa, owner=owner)
         elsewhere = any(is_within(node.name, zone) for zone in self._options.fallthrough)
+        ask = self._options.asks_cluster
         if self._table.synced:
-            return Result(Rcode.NXDOMAIN, authority=soa, owner=owner, elsewhere=elsewhere)
+            ask = ask and self._needs_unwatched(node.place)
+            return Result(Rcode.NXDOMAIN, authority=soa, owner=owner, elsewhere=elsewhere, ask_cluster=ask)
         # It may be that the name has just not been told of yet. CoreDNS asks the upstreams all the same (M9).
         elsewhere = elsewhere and self._options.coredns
-        return Result(Rcode.SERVFAIL, authority=soa, elsewhere=elsewhere, ede=EDE.NOT_READY)
+        return Result(Rcode.SERVFAIL, authority=soa, elsewhere=elsewhere, ask_cluster=ask, ede=EDE.NOT_READY)
+
+    def _needs_unwatched(self, place: Place) -> bool:
+        """Whether a name that was not found may be that of an endpoint which is not watched."""
+        if not self._options.scoped:
+            return False
+        if place.at is At.REVERSE:
+            return True
+        service = self._service(place) if place.names_endpoint else None
+        fact = None if service is None else service.fact
+        return fact is not None and not fact.headless and fact.external_name is None
+
+    def _service(self, place: Place) -> HeldService | None:
+        return self._table.service(place.namespace.decode("latin-1"), place.label.decode("latin-1"))
 
     def _find(self, node: _Node, shown: Name, qtype: int) -> Found | None:
         """What a name has of a type; None: there is no such name.
@@ -194,8 +226,9 @@ class Zone:
             case At.REVERSE if place.addresses is not None:
                 found = find_reverse(place.addresses, shown, qtype, table, options)
             case At.SERVICE:
-                service = table.service(namespace, place.label.decode("latin-1"))
-                if service is not None:
+                service = self._service(place)
+                # Endpoints are told one slice after the other: some of them are not an answer.
+                if service is not None and (table.knows(Kind.ENDPOINT_SLICE) or not _needs_endpoints(service, place)):
                     found = find_service(service, place.below, shown, qtype, table.visible, options)
         return found
 
@@ -211,6 +244,14 @@ class Zone:
 
     def _cname(self, name: Name, target: Name) -> RRset:
         return RRset(name, RRType.CNAME, self._options.ttls.external, (target,))
+
+
+def _needs_endpoints(service: HeldService, place: Place) -> bool:
+    return place.names_endpoint or (service.fact is not None and service.fact.headless)
+
+
+def _short_lived(section: tuple[RRset, ...]) -> tuple[RRset, ...]:
+    return tuple(RRset(rrset.name, rrset.rtype, min(rrset.ttl, _MAX_STALE_TTL), rrset.rdatas) for rrset in section)
 
 
 def _is_denied_by_coredns(at: At, qtype: int) -> bool:

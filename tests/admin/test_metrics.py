@@ -11,12 +11,13 @@ from hsdnsd.admin.catalogue import METRICS
 from hsdnsd.admin.metrics import metrics_route, wants_openmetrics
 from hsdnsd.admin.sources import Sources
 from hsdnsd.engine.counters import BUCKETS, Counters, Outcome
+from hsdnsd.kube.source import WatchState
 from hsdnsd.native.contract import LATENCY_BUCKETS
 from hsdnsd.wire.answer import build_answer
 from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.query import Refused
 from hsdnsd.wire.rrset import RRset
-from tests.support.observed import BatchFigures, sources
+from tests.support.observed import NOW, BatchFigures, Sized, sources
 from tests.support.twins import TWINS, Twin, folded, query
 
 NO_HEADERS: dict[str, str] = {}
@@ -34,7 +35,15 @@ def busy() -> Sources:
     counters.answered(Outcome.FORWARDED, 0.02)
     counters.upstream_answered("10.0.0.10:53", Rcode.NOERROR, 0.02)
     counters.upstream_failed("10.0.0.10:53", "timeout")
-    return sources(counters=counters, batches=lambda: [(False, BatchFigures(received=5))])
+    slices = WatchState("EndpointSlice")
+    slices.lists["start"] += 1
+    slices.last_alive = NOW
+    return sources(
+        counters=counters,
+        watches=lambda: [slices],
+        snapshot=Sized(0, serving=False, age=1.0, writes=1, failures=0, octets=1),
+        batches=lambda: [(False, BatchFigures(received=5))],
+    )
 
 
 def families(given: Sources) -> dict[str, Metric]:

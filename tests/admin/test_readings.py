@@ -8,12 +8,14 @@ from hsdnsd.admin.sources import Sources
 from hsdnsd.cache.store import Key, Kind
 from hsdnsd.engine.counters import TYPES, Counters
 from hsdnsd.engine.counters import Outcome as Answered
+from hsdnsd.engine.upstreams import Server, Upstream
+from hsdnsd.kube.source import WatchState
 from hsdnsd.native.contract import COUNTED_TYPES, Outcome
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.name import from_text
 from hsdnsd.wire.query import Refused
-from tests.support.observed import BatchFigures, Sized, sources
+from tests.support.observed import NOW, BatchFigures, Sized, sources
 
 SERVER = "dns://:5353"
 
@@ -198,6 +200,34 @@ def test_kubernetes() -> None:
     assert ("hsdnsd_watch_connected", "Service") not in given
     assert given["hsdnsd_watch_age_seconds", "Service"] == 2.5
     assert watch.kind == "Service"
+    assert ("hsdnsd_serving_snapshot",) not in given
+
+
+def test_how_the_api_server_is_followed() -> None:
+    watch = WatchState("EndpointSlice")
+    watch.lists.update(start=1, gone=2)
+    watch.decode_seconds = 1.5
+    watch.programming.observe(0.003)
+    given = read(sources(watches=lambda: [watch]))
+    assert given["hsdnsd_watch_lists_total", "EndpointSlice", "start"] == 1
+    assert given["hsdnsd_watch_lists_total", "EndpointSlice", "gone"] == 2
+    assert given["hsdnsd_watch_decode_seconds_total", "EndpointSlice"] == 1.5
+    name = "coredns_kubernetes_dns_programming_duration_seconds"
+    assert given[f"{name}_count", "headless_with_selector"] == 1
+    assert given[f"{name}_sum", "headless_with_selector"] == 0.003
+    assert (f"{name}_bucket", "headless_with_selector", "0.002048") not in given
+    assert given[f"{name}_bucket", "headless_with_selector", "0.004096"] == 1
+
+
+@pytest.mark.parametrize("age", [7.5, None])
+def test_the_snapshot(age: float | None) -> None:
+    keeper = Sized(0, serving=True, age=age, writes=3, failures=2, octets=1000)
+    given = read(sources(snapshot=keeper))
+    assert given[("hsdnsd_serving_snapshot",)] == 1
+    assert given.get(("hsdnsd_snapshot_age_seconds",)) == age
+    assert given[("hsdnsd_snapshot_writes_total",)] == 3
+    assert given[("hsdnsd_snapshot_failures_total",)] == 2
+    assert given[("hsdnsd_snapshot_bytes",)] == 1000
 
 
 def test_sockets() -> None:
@@ -239,3 +269,20 @@ def test_without_own_zones_what_is_answered_here_is_told_as_localhost() -> None:
     given = read(sources(zone=None, counts=dict, watches=list, counters=counters, batches=list))
     assert given["coredns_dns_requests_total", SERVER, "localhost.", "", "tcp", "1", "A"] == 1
     assert given["coredns_dns_responses_total", SERVER, "localhost.", "", "NOERROR", "kubernetes"] == 1
+
+
+def test_upstreams_that_lead_back_here() -> None:
+    counters = Counters()
+    counters.upstream_looped("192.0.2.1:53")
+    servers = [Server(Upstream(f"192.0.2.{number}", 53), 3) for number in (1, 1, 2)]
+    servers[0].looped(NOW - 1)
+    given = read(sources(counters=counters, servers=lambda: servers))
+    assert {key[1]: value for key, value in given.items() if key[0] == "hsdnsd_upstream_looping"} == {"192.0.2.1:53": 1}
+    assert given["hsdnsd_upstream_loops_total", "192.0.2.1:53"] == 1
+
+
+def test_connections_to_upstreams() -> None:
+    given = read(sources())
+    assert given["hsdnsd_upstream_connections",] == 1
+    assert given["hsdnsd_upstream_resent_total",] == 3
+    assert given["hsdnsd_upstream_unmatched_total",] == 2

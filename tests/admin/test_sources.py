@@ -11,10 +11,15 @@ from hsdnsd.config import Tcp
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.upstreams import Forwards
+from hsdnsd.kube.keeper import Keeper
 from hsdnsd.kube.source import WatchState
+from hsdnsd.kube.union import Together
 from hsdnsd.net.driver import Driver
 from hsdnsd.net.tcp import TcpServer
 from hsdnsd.net.upstream import Exchanges
+from hsdnsd.records.options import ZoneOptions
+from hsdnsd.records.table import Table
+from hsdnsd.wire.name import from_text
 from tests.support.world import Finished
 
 
@@ -27,11 +32,19 @@ def lacking(protocol: type, real: Any) -> set[str]:
 
 
 def test_a_watch_is_what_the_sources_of_objects_tell() -> None:
-    assert len(members(sources.Watch)) == 8
+    assert len(members(sources.Watch)) == 11
     assert lacking(sources.Watch, WatchState("Service")) == set()
+    assert lacking(sources.Watch, Together([WatchState("Service")])) == set()
+    assert lacking(sources.Durations, WatchState("Service").programming) == set()
 
 
-@pytest.mark.parametrize("part", ["driver", "upstreams", "tcp"])
+def test_a_snapshot_is_what_its_keeper_tells() -> None:
+    keeper = Keeper("snapshot", Table(ZoneOptions(from_text("cluster.local"))), tuple, {}, "cluster.local", "")
+    assert len(members(sources.Snapshot)) == 5
+    assert lacking(sources.Snapshot, keeper) == set()
+
+
+@pytest.mark.parametrize("part", ["driver", "upstreams", "pool", "tcp"])
 def test_the_sockets_have_what_is_read_of_them(part: str) -> None:
     async def main() -> set[str]:
         loop = asyncio.get_running_loop()
@@ -39,8 +52,12 @@ def test_the_sockets_have_what_is_read_of_them(part: str) -> None:
         engine = Engine(None, Forwards({}), Cache(Limits()), Finished(), Counters(), bytes)
         driver = Driver(engine, exchanges, loop)
         server = TcpServer(driver, Tcp(), loop)
-        real = {"driver": driver, "upstreams": exchanges, "tcp": server}[part]
-        protocol = {"driver": sources.Driver, "upstreams": sources.UpstreamSockets, "tcp": sources.TcpServer}[part]
+        real, protocol = {
+            "driver": (driver, sources.Driver),
+            "upstreams": (exchanges, sources.UpstreamSockets),
+            "pool": (exchanges.pool, sources.Pool),
+            "tcp": (server, sources.TcpServer),
+        }[part]
         found = lacking(protocol, real)
         server.close()
         driver.close()

@@ -60,6 +60,13 @@ def test_silence_is_loss(shared: Path, tmp_path: Path, upstream: int, core: int)
     assert (load.sent, load.answered, load.lost) == (5, 0, 5)
 
 
+def test_what_is_lost_does_not_hold_up_a_closed_loop(shared: Path, queries: Path, upstream: int, core: int) -> None:
+    queries.write_bytes(queries.read_bytes() + (12).to_bytes(2, "big") + bytes(12))
+    load = run(command(shared, upstream, queries, core, 0.2, window=50))
+    assert load.answered >= 600 * load.lost > 0
+    assert load.sent == load.answered + load.lost
+
+
 def test_a_file_without_a_query_is_an_error(shared: Path, tmp_path: Path, core: int) -> None:
     empty = tmp_path / "empty"
     empty.write_bytes(b"")

@@ -283,3 +283,21 @@ def test_a_server_that_answered_truncated_was_not_silent_over_udp() -> None:
     world.upstream_says(tc=True)
     world.wait(1.3)
     assert world.counters.upstream_failures == {("192.0.2.1:53", "timeout"): 1}, "over TCP it was"
+
+
+def test_a_message_that_was_lost_with_its_connection_counts_among_the_six() -> None:
+    world = World()
+    world.ask("www.example.com")
+    number = world.sent[0].exchange
+    assert [world.engine.spend(number) for _ in range(6)] == [True] * 5 + [False]
+    world.wait(4.1)
+    assert len(world.sent) == 1, "nothing was left for the time-outs"
+    assert not world.engine.spend(number)
+    assert not world.engine.spend(-1)
+
+
+def test_queries_over_tls_are_as_long_as_others() -> None:
+    world = World(upstreams=(Upstream("192.0.2.1", 853, "dns.example"),))
+    for name in ("a.example", "a-name-of-some-length.example"):
+        world.ask(name)
+    assert [len(send.wire) for send in world.sent] == [128, 128]

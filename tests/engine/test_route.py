@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dns.flags
 import pytest
 
 from hsdnsd.engine.route import LocalOptions, Route
 from hsdnsd.engine.static import static_records
 from hsdnsd.engine.upstreams import Forwards, Upstream
-from hsdnsd.records.model import NamespaceFact, ServiceFact
+from hsdnsd.records.model import Kind, NamespaceFact, Replaced, ServiceFact
 from hsdnsd.records.model import Upserted as Up
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
-from hsdnsd.wire.const import Rcode, RRType
+from hsdnsd.wire.const import EDE, Rcode, RRType
 from hsdnsd.wire.name import ROOT, from_text, to_text
+from tests.support.world import World, ede, rcode, records
 
 FIRST, SECOND = Upstream("192.0.2.1", 53), Upstream("192.0.2.2", 53)
 
@@ -203,3 +205,58 @@ def test_a_rewrite_decides_by_the_name_that_comes_of_it() -> None:
     assert given.final(from_text("a.old.example")) == from_text("a.svc.cluster.local")
     assert given.final(from_text("x.here")) == from_text("x.localhost")
     assert given.final(from_text("www.example.com")) == from_text("www.example.com")
+
+
+class TestClusterDns:
+    """Names of the own zones that can't be answered here."""
+
+    OPTIONS = ZoneOptions(
+        zone=from_text("cluster.local"),
+        reverse_zones=(from_text("in-addr.arpa"),),
+        fallthrough=(from_text("in-addr.arpa"),),
+        expect=frozenset({Kind.SERVICE}),
+        scoped=True,
+        asks_cluster=True,
+    )
+    WEB = ServiceFact("shop", "web", (b"\n\x60\0\1",))
+
+    def test_before_the_api_server_is_heard_it_is_asked_what_is_not_known(self) -> None:
+        world = World((self.WEB,), options=self.OPTIONS, cluster_dns=[SECOND])
+        assert records(world.answer("web.shop.svc.cluster.local.")) == ["web.shop.svc.cluster.local. 5 A 10.96.0.1"]
+        client = world.ask("db.shop.svc.cluster.local.")
+        assert [send.upstream for send in world.sent] == [SECOND]
+        world.upstream_says("db.shop.svc.cluster.local. 5 A 10.0.0.1")
+        reply = world.reply_to(client)
+        assert records(reply) == ["db.shop.svc.cluster.local. 5 A 10.0.0.1"]
+        assert not reply.flags & dns.flags.AA
+
+    def test_what_it_said_is_forgotten_once_the_cluster_is_known(self) -> None:
+        world = World((self.WEB,), options=self.OPTIONS, cluster_dns=[SECOND])
+        client = world.ask("db.shop.svc.cluster.local.")
+        world.upstream_says("db.shop.svc.cluster.local. 30 A 10.0.0.1")
+        assert rcode(world.reply_to(client)) == "NOERROR"
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1))
+        assert rcode(world.answer("db.shop.svc.cluster.local.")) == "NXDOMAIN"
+
+    def test_endpoints_that_are_not_watched_are_asked_there_and_not_of_the_upstreams(self) -> None:
+        world = World((self.WEB,), options=self.OPTIONS, cluster_dns=[SECOND])
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1))
+        for name, rtype in (("web-0.web.shop.svc.cluster.local.", "A"), ("7.0.0.10.in-addr.arpa.", "PTR")):
+            world.ask(name, rtype)
+            assert [send.upstream for send in world.sent] == [SECOND]
+            world.sent.clear()
+        assert rcode(world.answer("nobody.shop.svc.cluster.local.")) == "NXDOMAIN"
+        world.ask("www.example.org.")
+        assert [send.upstream for send in world.sent] == [FIRST]
+
+    def test_if_it_does_not_answer_that_is_no_denial(self) -> None:
+        world = World(options=self.OPTIONS, cluster_dns=[SECOND])
+        client = world.ask("db.shop.svc.cluster.local.")
+        world.wait(5.0)
+        assert rcode(world.reply_to(client)) == "SERVFAIL"
+
+    def test_without_one_it_is_servfail_and_not_ready(self) -> None:
+        world = World(options=self.OPTIONS)
+        reply = world.answer("db.shop.svc.cluster.local.")
+        assert (rcode(reply), ede(reply)) == ("SERVFAIL", EDE.NOT_READY)
+        assert world.sent == []

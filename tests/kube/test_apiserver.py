@@ -10,8 +10,8 @@ from typing import Any, Self
 import pytest
 
 from hsdnsd.errors import StartError
-from hsdnsd.kube.apiserver import ApiServer, resource_of
-from hsdnsd.records.model import Change, Deleted, Key, Kind, NamespaceFact, PodFact, Replaced, Upserted
+from hsdnsd.kube.apiserver import ApiServer, resources_of
+from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, Key, Kind, Listed, NamespaceFact, PodFact, Upserted
 from tests.support.fake_apiserver import FakeApiServer
 
 PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
@@ -36,7 +36,7 @@ def namespace(name: str, **labels: str) -> dict[str, Any]:
     ],
 )
 def test_where_each_kind_is_watched(kind: Kind, path: str, labels: str, fields: str) -> None:
-    resource = resource_of(kind, "app=web", "env=prod")
+    (resource,) = resources_of(kind, "app=web", "env=prod", scoped=False)
     assert (resource.kind, resource.path, resource.label_selector, resource.field_selector) == (
         kind,
         path,
@@ -48,8 +48,8 @@ def test_where_each_kind_is_watched(kind: Kind, path: str, labels: str, fields: 
 class Following:
     """An `ApiServer` that runs beside a test."""
 
-    def __init__(self, kubeconfig: str, kinds: Iterable[Kind], **selectors: str) -> None:
-        self.source = ApiServer(kubeconfig, kinds, **selectors)
+    def __init__(self, kubeconfig: str, kinds: Iterable[Kind], **how: Any) -> None:
+        self.source = ApiServer(kubeconfig, kinds, **how)
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
@@ -64,16 +64,24 @@ class Following:
     async def told(self, count: int) -> list[Change]:
         return [await self.changes.get() for _ in range(count)]
 
+    async def told_lists(self, count: int) -> list[Change]:
+        """The next changes, up to the end of so many lists."""
+        changes: list[Change] = []
+        while sum(isinstance(change, Listed) for change in changes) < count:
+            changes += await self.told(1)
+        return changes
+
 
 def test_each_kind_is_listed_and_then_followed(tmp_path: Path) -> None:
     async def body() -> None:
         async with asyncio.timeout(10), FakeApiServer() as api:
             api.put(namespace("n"))
             async with Following(api.kubeconfig(tmp_path), Kind) as following:
-                told = await following.told(4)
-                assert {change.kind: change.facts for change in told if isinstance(change, Replaced)} == {
-                    Kind.NAMESPACE: (NamespaceFact("n"),),
-                    **dict.fromkeys((Kind.SERVICE, Kind.ENDPOINT_SLICE, Kind.POD), ()),
+                told = await following.told_lists(4)
+                assert [change for change in told if isinstance(change, Upserted)] == [Upserted(NamespaceFact("n"))]
+                assert {change.kind: change.keys for change in told if isinstance(change, Listed)} == {
+                    Kind.NAMESPACE: {Key("", "n")},
+                    **{kind: set() for kind in (Kind.SERVICE, Kind.ENDPOINT_SLICE, Kind.POD)},
                 }
                 api.put(namespace("m"))
                 assert await following.told(1) == [Upserted(NamespaceFact("m"))]
@@ -106,11 +114,61 @@ def test_selectors_go_to_the_server(tmp_path: Path) -> None:
             selectors = {"labels": "app in (web, db)", "namespace_labels": "env=prod"}
             kinds = [Kind.NAMESPACE, Kind.ENDPOINT_SLICE]
             async with Following(api.kubeconfig(tmp_path), kinds, **selectors) as following:
-                assert Replaced(Kind.NAMESPACE, (NamespaceFact("n"),)) in await following.told(2)
+                assert Listed(Kind.NAMESPACE, {Key("", "n")}) in await following.told_lists(2)
                 asked = {request.plural: request.params["labelSelector"] for request in api.requests}
                 assert asked == {"namespaces": "env=prod", "endpointslices": "app in (web, db)"}
 
     asyncio.run(body())
+
+
+MANAGED = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+HEADLESS = {"service.kubernetes.io/headless": ""}
+
+
+def endpoint_slice(name: str, **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "n", "labels": {"kubernetes.io/service-name": "a", **labels}}
+    return {"kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4"}
+
+
+def upserted(name: str) -> Upserted:
+    return Upserted(EndpointSliceFact("n", name, "a"))
+
+
+def test_of_endpoint_slices_those_are_watched_that_headless_services_may_need(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with asyncio.timeout(10), FakeApiServer() as api:
+            for each in (
+                endpoint_slice("headless", **HEADLESS, **MANAGED),
+                endpoint_slice("cluster-ip", **MANAGED),
+                endpoint_slice("mine"),
+                endpoint_slice("mirrored", **{**MANAGED, "endpointslice.kubernetes.io/managed-by": "mirror"}),
+                endpoint_slice("headless-mine", **HEADLESS),
+            ):
+                api.put(each)
+            async with Following(api.kubeconfig(tmp_path), [Kind.ENDPOINT_SLICE], scoped=True) as following:
+                (watch,) = following.source.watches()
+                told = await following.told_lists(1)
+                names = ("headless", "headless-mine", "mine", "mirrored")
+                assert sorted(change.fact.name for change in told if isinstance(change, Upserted)) == sorted(names)
+                assert told[-1] == Listed(Kind.ENDPOINT_SLICE, {Key("n", name) for name in names})
+                await api.watched("endpointslices", 2)
+                assert watch.synced
+                api.put(endpoint_slice("cluster-ip-2", **MANAGED))
+                api.put(endpoint_slice("headless-2", **HEADLESS, **MANAGED))
+                assert await following.told(1) == [upserted("headless-2")]
+                api.put(endpoint_slice("cluster-ip", **HEADLESS, **MANAGED))
+                assert await following.told(1) == [upserted("cluster-ip")]
+                api.put(endpoint_slice("cluster-ip", **MANAGED))
+                assert await following.told(1) == [Deleted(Kind.ENDPOINT_SLICE, Key("n", "cluster-ip"))]
+
+    asyncio.run(body())
+
+
+def test_the_scope_goes_with_selectors() -> None:
+    first, second = resources_of(Kind.ENDPOINT_SLICE, "app=web", "", scoped=True)
+    assert first.label_selector == "service.kubernetes.io/headless,app=web"
+    assert second.label_selector.endswith("!=endpointslice-controller.k8s.io,app=web")
+    assert [part.label_selector for part in resources_of(Kind.SERVICE, "app=web", "", scoped=True)] == ["app=web"]
 
 
 def test_a_pod_that_ends_is_deleted(tmp_path: Path) -> None:
@@ -120,7 +178,7 @@ def test_a_pod_that_ends_is_deleted(tmp_path: Path) -> None:
             api.put(pod("job", "Running"))
             async with Following(api.kubeconfig(tmp_path), [Kind.POD]) as following:
                 fact = PodFact("n", "job", (bytes([10, 0, 0, 1]),))
-                assert await following.told(1) == [Replaced(Kind.POD, (fact,))]
+                assert await following.told_lists(1) == [Upserted(fact), Listed(Kind.POD, {fact.key})]
                 api.put(pod("job", "Succeeded"))
                 assert await following.told(1) == [Deleted(Kind.POD, Key("n", "job"))]
 

@@ -13,7 +13,7 @@ from hsdnsd.kube.intake import Intake
 from hsdnsd.kube.reading import Reading
 from hsdnsd.kube.selector import Selector
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Fact, Kind, Replaced, Upserted
+from hsdnsd.records.model import Change, Fact, Kind, Listed, Upserted
 
 Object = dict[str, Any]
 
@@ -125,9 +125,10 @@ def test_both_sources_tell_the_same(obj: Object) -> None:
     intake.begin_list()
     page = intake.page(json.dumps({"metadata": {"resourceVersion": "9"}, "items": [obj]}).encode())
     for raw in page.items or ():
-        intake.upsert(raw)
+        intake.item(raw)
     intake.end_list("9")
-    assert listed == [Replaced(kind, facts[kind])]
+    assert [change.fact for change in listed if isinstance(change, Upserted)] == list(facts[kind])
+    assert listed[-1] == Listed(kind, {fact.key for fact in facts[kind]})
 
     watched: list[Change] = []
     intake_of(kind, watched).take(json.dumps({"type": "ADDED", "object": obj}).encode())

@@ -13,8 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsdnsd.kube.intake import EndedError, Intake
-from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Deleted, Key, Kind, PodFact, Replaced, ServiceFact, Upserted
+from hsdnsd.kube.source import Cause, WatchState
+from hsdnsd.kube.union import Ledger
+from hsdnsd.records.model import (
+    Change,
+    Deleted,
+    EndpointSliceFact,
+    Key,
+    Kind,
+    Listed,
+    PodFact,
+    ServiceFact,
+    Upserted,
+)
 
 
 def service(name: str, version: int | str | None = None, **spec: Any) -> dict[str, Any]:
@@ -35,6 +46,14 @@ END = {"k8s.io/initial-events-end": "true"}
 
 def fact(name: str) -> ServiceFact:
     return ServiceFact("n", name)
+
+
+def key(name: str) -> Key:
+    return Key("n", name)
+
+
+def end_of_list(*names: str, kind: Kind = Kind.SERVICE) -> Listed:
+    return Listed(kind, set(map(key, names)))
 
 
 class Told:
@@ -87,29 +106,27 @@ def test_an_object_that_dns_may_no_longer_tell_of_is_deleted() -> None:
     assert told.take(line("MODIFIED", pod)) == [Deleted(Kind.POD, Key("n", "p"))]
 
 
-def test_a_streamed_list_is_told_at_its_end() -> None:
+def test_the_objects_of_a_streamed_list_are_told_as_they_come_and_its_end_says_which_they_were() -> None:
     told = Told(version="")
     told.intake.begin_list()
     assert told.intake.listing
-    assert (
-        told.take(
-            line("ADDED", service("a", 5)),
-            line("ADDED", service("b", 3)),
-            line("ADDED", service("c", 4)),
-            bookmark("6"),
-            line("MODIFIED", service("b", 7, clusterIP="None")),
-            line("DELETED", service("c", 8)),
-            line("DELETED", service("never", 8)),
-        )
-        == []
-    )
-    assert not told.state.synced
-    assert told.take(bookmark("9", **END)) == [
-        Replaced(Kind.SERVICE, (fact("a"), ServiceFact("n", "b", headless=True)))
+    assert told.take(
+        line("ADDED", service("a", 5)),
+        line("ADDED", service("b", 3)),
+        line("ADDED", service("c", 4)),
+        bookmark("6"),
+        line("MODIFIED", service("b", 7, clusterIP="None")),
+        line("DELETED", service("c", 8)),
+    ) == [
+        *map(Upserted, map(fact, "abc")),
+        Upserted(ServiceFact("n", "b", headless=True)),
+        Deleted(Kind.SERVICE, key("c")),
     ]
+    assert not told.state.synced
+    assert told.take(bookmark("9", **END)) == [end_of_list("a", "b")]
     assert not told.intake.listing
     assert told.intake.version == "9"
-    assert (told.state.synced, told.state.events, told.state.relists) == (True, 1, 0)
+    assert (told.state.synced, told.state.events, told.state.relists) == (True, 0, 0)
     assert told.take(line("ADDED", service("d", 10))) == [Upserted(fact("d"))]
 
 
@@ -118,7 +135,10 @@ def test_a_pod_that_ends_while_it_is_listed_is_not_in_the_list() -> None:
     told.intake.begin_list()
     pod = {"metadata": {"name": "p", "namespace": "n"}, "status": {"podIP": "10.0.0.1"}}
     ended = {**pod, "status": {"podIP": "10.0.0.1", "phase": "Succeeded"}}
-    assert told.take(line("ADDED", pod), line("MODIFIED", ended), bookmark("9", **END)) == [Replaced(Kind.POD, ())]
+    assert told.take(line("ADDED", pod), line("MODIFIED", ended), bookmark("9", **END))[1:] == [
+        Deleted(Kind.POD, key("p")),
+        end_of_list(kind=Kind.POD),
+    ]
 
 
 def test_lists_after_the_first_are_counted() -> None:
@@ -129,15 +149,26 @@ def test_lists_after_the_first_are_counted() -> None:
     assert told.state.relists == 2
 
 
+def test_lists_are_counted_by_why_they_were_begun() -> None:
+    told = Told(version="")
+    told.intake.lose(Cause.JUNK)
+    for cause in (Cause.GONE, Cause.ERROR, Cause.GONE, Cause.GONE):
+        told.intake.begin_list()
+        told.intake.end_list("20")
+        told.intake.lose(cause)
+        told.intake.lose(Cause.JUNK)  # of the list that it led to
+    assert told.state.lists == {"start": 1, "gone": 2, "error": 1}
+
+
 def test_a_page_is_taken_object_by_object() -> None:
     told = Told(version="")
     told.intake.begin_list()
     body = {"metadata": {"resourceVersion": "7", "continue": ""}, "items": [service("a"), {"spec": 1}, service("b")]}
     page = told.intake.page(json.dumps(body).encode())
     for raw in page.items or ():
-        told.intake.upsert(raw)
+        told.intake.item(raw)
     told.intake.end_list(page.metadata.resource_version)
-    assert told.changes == [Replaced(Kind.SERVICE, (fact("a"), fact("b")))]
+    assert told.changes == [Upserted(fact("a")), Upserted(fact("b")), end_of_list("a", "b")]
     assert told.state.skipped == 1
 
 
@@ -225,21 +256,24 @@ def test_what_is_no_event_ends_the_watch_and_lists_again(junk: bytes) -> None:
     with pytest.raises(EndedError) as caught:
         told.intake.take(junk)
     assert caught.value.lists_again
-    assert caught.value.cause == "junk"
+    assert caught.value.cause is Cause.JUNK
     assert told.changes == []
 
 
 @pytest.mark.parametrize(
     ("said", "cause"),
     [
-        (line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}), "410"),
-        (line("ERROR", {"kind": "Status", "code": 500, "message": "decode error"}), "500"),
-        (line("ERROR", {}), "error"),
-        (b'{"kind":"Status","code":410,"message":"too old"}', "410"),
-        (b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"Gone","code":410}', "410"),
+        (line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}), Cause.GONE),
+        (line("ERROR", {"kind": "Status", "code": 500, "message": "decode error"}), Cause.ERROR),
+        (line("ERROR", {}), Cause.ERROR),
+        (b'{"kind":"Status","code":410,"message":"too old"}', Cause.GONE),
+        (
+            b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"Gone","code":410}',
+            Cause.GONE,
+        ),
     ],
 )
-def test_an_error_in_the_stream_lists_again(said: bytes, cause: str) -> None:
+def test_an_error_in_the_stream_lists_again(said: bytes, cause: Cause) -> None:
     with pytest.raises(EndedError) as caught:
         Told().intake.take(said)
     assert (caught.value.cause, caught.value.lists_again) == (cause, True)
@@ -271,6 +305,115 @@ def test_an_event_without_a_version_changes_none() -> None:
     assert told.intake.version == "10"
 
 
+def endpoint_slice(version: int, changed: str | None, **labels: str) -> dict[str, Any]:
+    metadata = {
+        "name": "a-1",
+        "namespace": "n",
+        "resourceVersion": str(version),
+        "labels": {"kubernetes.io/service-name": "a", **labels},
+        "annotations": {"endpoints.kubernetes.io/last-change-trigger-time": changed} if changed else None,
+    }
+    return {"metadata": metadata, "addressType": "IPv4", "endpoints": None}
+
+
+HEADLESS = {
+    "service.kubernetes.io/headless": "",
+    "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+}
+
+
+def programmed(obj: dict[str, Any], *, listed: bool = False) -> tuple[int, float]:
+    """How many durations were seen, and their sum, when it is 3 s past midnight."""
+    state = WatchState("EndpointSlice")
+    intake = Intake(Kind.ENDPOINT_SLICE, state, lambda _: None, wall=lambda: 1704067203.0)
+    intake.version = "1"
+    if listed:
+        intake.begin_list()
+    intake.take(line("MODIFIED", obj))
+    return sum(state.programming.counts), state.programming.seconds
+
+
+def test_how_long_kubernetes_took_to_get_a_change_here() -> None:
+    assert programmed(endpoint_slice(2, "2024-01-01T00:00:00Z", **HEADLESS)) == (1, 3.0)
+    assert programmed(endpoint_slice(2, "2024-01-01T01:00:01.5+01:00", **HEADLESS)) == (1, 1.5)
+    assert programmed(endpoint_slice(2, "2024-01-01T00:00:09.123456789Z", **HEADLESS)) == (1, 0.0)
+
+
+@pytest.mark.parametrize("changed", [None, "", "soon", "9999999-01-01T00:00:00Z", "2024-01-01T25:00:00Z"])
+def test_what_says_nothing_of_it_is_not_counted(changed: str | None) -> None:
+    assert programmed(endpoint_slice(2, changed, **HEADLESS)) == (0, 0.0)
+
+
+def test_neither_are_lists_nor_slices_of_others() -> None:
+    changed = "2024-01-01T00:00:00Z"
+    assert programmed(endpoint_slice(2, changed, **HEADLESS), listed=True) == (0, 0.0)
+    for label in HEADLESS:
+        rest = {name: value for name, value in HEADLESS.items() if name != label}
+        assert programmed(endpoint_slice(2, changed, **rest)) == (0, 0.0)
+
+
+def test_the_time_that_decoding_takes_is_not_that_of_delivery() -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1.0
+        return now
+
+    def sink(_: Change) -> None:
+        nonlocal now
+        now += 100.0
+
+    state = WatchState("Service")
+    intake = Intake(Kind.SERVICE, state, sink, clock=clock)
+    intake.version = "1"
+    intake.take(line("ADDED", service("a", 2)))
+    assert state.decode_seconds == 2.0
+
+
+class Parts:
+    """EndpointSlices watched in two parts that share a ledger."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        ledger = Ledger(2)
+        self.parts = [
+            Intake(Kind.ENDPOINT_SLICE, WatchState("EndpointSlice"), self.changes.append, ledger=ledger, part=part)
+            for part in range(2)
+        ]
+
+    def list(self, part: int, version: int, *objects: dict[str, Any]) -> None:
+        intake = self.parts[part]
+        intake.begin_list()
+        for each in objects:
+            intake.take(line("ADDED", each))
+        intake.take(bookmark(str(version), **END))
+
+
+SLICE = EndpointSliceFact("n", "a-1", "a")
+
+
+def test_a_kind_in_parts_is_listed_when_all_of_them_are() -> None:
+    told = Parts()
+    told.list(0, 10, endpoint_slice(5, None))
+    assert told.changes == [Upserted(SLICE)]
+    told.list(1, 11)
+    assert told.changes[1:] == [Listed(Kind.ENDPOINT_SLICE, {key("a-1")})]
+
+
+def test_a_slice_that_moves_from_one_part_to_the_other_stays() -> None:
+    told = Parts()
+    told.list(0, 10, endpoint_slice(5, None))
+    told.list(1, 10)
+    told.changes.clear()
+    told.parts[1].take(line("ADDED", endpoint_slice(12, None)))
+    told.parts[0].take(line("DELETED", endpoint_slice(12, None)))
+    told.list(0, 13)
+    assert told.changes == [Upserted(SLICE), Listed(Kind.ENDPOINT_SLICE, {key("a-1")})]
+    told.parts[1].take(line("DELETED", endpoint_slice(15, None)))
+    assert told.changes[-1] == Deleted(Kind.ENDPOINT_SLICE, key("a-1"))
+
+
 states = st.dictionaries(st.sampled_from("abcde"), st.booleans(), max_size=5)
 
 
@@ -297,15 +440,14 @@ def test_changes_add_up_to_what_the_cluster_is(
         else:
             cluster[name] = headless
     split = data.draw(st.integers(len(listed), len(lines)))
-    told.take(*lines[:split])
-    changes = told.take(bookmark("1", **END), *lines[split:])
+    changes = told.take(*lines[:split], bookmark("1", **END), *lines[split:])
     held: dict[Key, object] = {}
     for change in changes:
-        if isinstance(change, Replaced):
-            held = {fact.key: fact for fact in change.facts}
+        if isinstance(change, Listed):
+            assert held.keys() == change.keys
         elif isinstance(change, Upserted):
             held[change.fact.key] = change.fact
-        else:
+        elif isinstance(change, Deleted):
             held.pop(change.key, None)
     assert held == {Key("n", name): ServiceFact("n", name, headless=headless) for name, headless in cluster.items()}
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsdnsd.native.contract import Peer
-from hsdnsd.native.peer import PeerParts, is_link_local, pack_peer, source_of, unpack_peer
+from hsdnsd.native.peer import PeerParts, is_link_local, pack_peer, port_of, source_of, unpack_peer
 
 OCTETS4 = st.binary(min_size=4, max_size=4)
 OCTETS16 = st.binary(min_size=16, max_size=16)
@@ -25,6 +27,15 @@ def test_unpacking_undoes_packing(parts: PeerParts) -> None:
 def test_what_is_no_peer(size: int) -> None:
     with pytest.raises(ValueError, match="peer"):
         unpack_peer(Peer(bytes(size)))
+
+
+@given(PEERS)
+def test_its_port_and_source_are_those_that_were_packed(parts: PeerParts) -> None:
+    peer = pack_peer(parts)
+    assert port_of(peer) == parts.port
+    address = ipaddress.ip_address(parts.address)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    assert ipaddress.ip_address(source_of(peer)) == (mapped or address)
 
 
 def test_the_source_in_text() -> None:

@@ -12,8 +12,11 @@ from time import monotonic
 import pytest
 
 from hsdnsd.net.driver import Driver, servfail
-from hsdnsd.net.upstream import TOO_MANY, Exchanges
-from tests.support.net import ScriptedEngine, given_up, message, readable, run, udp_send, watched
+from hsdnsd.net.framing import framed
+from hsdnsd.net.pool import TOO_MANY
+from hsdnsd.net.upstream import Exchanges
+from tests.support.net import ScriptedEngine, given_up, message, readable, run, tcp_send, udp_send, watched
+from tests.support.world import FIRST, SECOND
 
 
 class Recorder:
@@ -31,8 +34,10 @@ class Recorder:
 
 
 @contextlib.asynccontextmanager
-async def driving(engine: ScriptedEngine, max_sockets: int = 512) -> AsyncIterator[tuple[Driver, Exchanges]]:
-    exchanges = Exchanges(max_sockets)
+async def driving(
+    engine: ScriptedEngine, max_sockets: int = 512, connect_timeout: float = 1.2
+) -> AsyncIterator[tuple[Driver, Exchanges]]:
+    exchanges = Exchanges(max_sockets, connect_timeout=connect_timeout)
     driver = Driver(engine, exchanges, asyncio.get_running_loop())
     try:
         async with watched(driver.run()):
@@ -289,3 +294,59 @@ def test_giving_up_answers_who_waits() -> None:
 )
 def test_servfail_from_a_header(query: str, reply: str) -> None:
     assert servfail(bytes.fromhex(query)) == bytes.fromhex(reply)
+
+
+def test_an_upstream_that_leads_back_is_told_and_not_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+        async with driving(engine) as (driver, _):
+            for upstream in (FIRST, FIRST, SECOND):
+                engine.looping.append(upstream)
+                driver.settle(monotonic())
+            assert engine.looping == []
+
+    run(main())
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+    assert "upstream 192.0.2.1:53 leads back to this daemon, and is asked nothing for 60 s" in caplog.messages[0]
+    assert "192.0.2.2:53" in caplog.messages[1]
+
+
+def test_connections_to_upstreams_are_looked_after() -> None:
+    """Nothing but time ends an attempt on a connection that is never made."""
+
+    async def main() -> None:
+        engine = ScriptedEngine()
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as opened:
+            for _ in range(2):
+                filler = opened.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(full.getsockname())
+            async with driving(engine, connect_timeout=0.05) as (driver, exchanges):
+                engine.sends.append(tcp_send(3, 1, full.getsockname()))
+                driver.settle(monotonic())
+                await engine.until(lambda engine: engine.failures == [(3, 1)])
+                assert len(exchanges) == 0
+
+    run(main())
+
+
+def test_messages_over_tcp_leave_together() -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            async with driving(engine) as (driver, exchanges):
+                for number in range(3):
+                    engine.sends.append(tcp_send(number, 0, server.getsockname(), message(b"query", number)))
+                driver.settle(monotonic())
+                server.setblocking(False)
+                await readable(server)
+                with server.accept()[0] as connection:
+                    connection.setblocking(False)
+                    await readable(connection)
+                    expected = b"".join(framed(message(b"query", number)) for number in range(3))
+                    assert connection.recv(4096) == expected
+                    connection.sendall(framed(message(b"reply", 1)))
+                    await engine.until(lambda engine: engine.upstream_replies == [(1, 0, message(b"reply", 1))])
+                assert exchanges.opened == 1
+
+    run(main())

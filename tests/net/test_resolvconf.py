@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
 import pytest
 
 from hsdnsd.engine.upstreams import Upstream
-from hsdnsd.net.resolvconf import parse_resolv_conf, read_resolv_conf
+from hsdnsd.net.resolvconf import POLL_INTERVAL, ResolvConf, parse_resolv_conf
 
 
 @pytest.mark.parametrize(
@@ -41,13 +42,48 @@ def test_what_is_no_address_is_left_out_and_told(word: str, caplog: pytest.LogCa
     assert "\x1b" not in record.getMessage()
 
 
-def test_a_file(tmp_path: Path) -> None:
+def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_bytes(b"# \xff\nnameserver 10.0.0.2\n")
-    assert read_resolv_conf(str(path)) == [Upstream("10.0.0.2", 53)]
+    file = ResolvConf(str(path))
+    assert file.read_if_changed() == [Upstream("10.0.0.2", 53)]
+    assert file.read_if_changed() is None
+    replacement = tmp_path / "new"
+    replacement.write_text("nameserver 10.0.0.3\n")
+    replacement.rename(path)
+    assert file.read_if_changed() == [Upstream("10.0.0.3", 53)]
 
 
-def test_a_file_that_is_not_there_gives_nothing_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = str(tmp_path / "resolv.conf")
-    assert read_resolv_conf(path) == []
+def test_a_file_that_says_nothing_changes_nothing_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "resolv.conf"
+    file = ResolvConf(str(path))
+    assert (file.read_if_changed(), file.read_if_changed()) == (None, None)
     assert caplog.messages == [f"no nameservers from {path}: No such file or directory"]
+    path.write_text("search example.org\n")
+    assert (file.read_if_changed(), file.read_if_changed()) == (None, None)
+    assert caplog.messages[1:] == [f"no nameservers in {path}"]
+    path.write_text("nameserver 10.0.0.2\n")
+    assert file.read_if_changed() == [Upstream("10.0.0.2", 53)]
+
+
+def test_what_changed_goes_to_the_sink(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 10.0.0.2\n")
+    told: list[list[Upstream]] = []
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            path.write_text("nameserver 10.0.0.3\nnameserver 10.0.0.4\n")
+        if len(pauses) == 4:
+            raise KeyboardInterrupt
+
+    file = ResolvConf(str(path), pause=pause)
+    assert file.read_if_changed() == [Upstream("10.0.0.2", 53)]
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(file.run(told.append))
+    assert told == [[Upstream("10.0.0.3", 53), Upstream("10.0.0.4", 53)]]
+    assert pauses == [POLL_INTERVAL] * 4

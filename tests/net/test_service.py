@@ -14,6 +14,7 @@ from hsdnsd.errors import StartError
 from hsdnsd.native import Table
 from hsdnsd.net.framing import framed
 from hsdnsd.net.service import open_listeners
+from hsdnsd.net.upstream import Exchanges
 from tests.support.net import (
     PATIENCE,
     ScriptedEngine,
@@ -197,5 +198,15 @@ def test_after_drain_nobody_is_let_in() -> None:
             await listeners.drain(soon())
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection(*at(listeners))
+
+    run(main())
+
+
+def test_the_sockets_towards_upstreams_can_be_given() -> None:
+    async def main() -> None:
+        given = Exchanges(3)
+        async with open_listeners(("127.0.0.1:0",), Tcp(), ScriptedEngine(), Table(), exchanges=given) as listeners:
+            assert listeners.exchanges is given
+            assert listeners.driver.exchanges is given
 
     run(main())

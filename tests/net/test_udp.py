@@ -172,3 +172,21 @@ def test_addresses_are_served_apart() -> None:
                     assert await client.receive() == (answered(message(b"now")), at(listeners, place))
 
     run(main())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_message_of_our_own_that_comes_in_is_a_loop_and_no_query(host: str) -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+        async with serving(engine, (f"[{host}]:0" if ":" in host else f"{host}:0",)) as listeners:
+            exchanges = listeners.exchanges
+            engine.sends.append(udp_send(5, 2, at(listeners), message(b"later", 0x0101)))
+            listeners.driver.settle(monotonic())
+            await engine.until(lambda engine: engine.loops == [(5, 2)])
+            with UdpClient(host) as client:
+                client.send(message(b"now", 0x0101), at(listeners))
+                await client.receive()
+            assert engine.queries == [message(b"now", 0x0101)], "the same id from elsewhere is a client's"
+            assert len(exchanges) == 1
+
+    run(main())

@@ -11,6 +11,7 @@ from hsdnsd.records.model import (
     Fact,
     Key,
     Kind,
+    Listed,
     NamespaceFact,
     PodFact,
     Replaced,
@@ -322,3 +323,36 @@ def test_a_change_takes_the_time_but_never_turns_it_back() -> None:
     cluster.table.apply(Upserted(SHOP), unix_time=50)
     cluster.table.apply(Deleted(Kind.NAMESPACE, SHOP.key), unix_time=40)
     assert cluster.table.serial == 50
+
+
+class TestEndsOfLists:
+    """Objects that are told one by one, up to the end of their list."""
+
+    def test_the_end_of_a_list_deletes_what_it_does_not_name(self) -> None:
+        cluster = Cluster(service("web", "10.96.0.1"), service("old", "10.96.0.2"))
+        ended = cluster.table.apply(Listed(Kind.SERVICE, {service("web").key}), 2)
+        assert len(ended) >= 1
+        assert EVERYTHING not in ended
+        assert cluster.ask("old.shop.svc").data == "NXDOMAIN"
+        assert cluster.ask("web.shop.svc").data == ["10.96.0.1"]
+        assert cluster.table.apply(Listed(Kind.SERVICE, {service("web").key}), 3) == frozenset()
+
+    def test_the_first_one_of_each_kind_ends_everything_and_all_of_them_mean_synced(self) -> None:
+        cluster = Cluster(synced=False)
+        for kind in Kind:
+            assert not cluster.table.synced
+            assert cluster.table.apply(Listed(kind, ()), 2) == {EVERYTHING}
+        assert cluster.table.synced
+
+    def test_some_of_a_headless_service_s_endpoints_are_no_answer(self) -> None:
+        cluster = Cluster(synced=False)
+        facts = (service("web", "10.96.0.1"), headless("db"), endpoint_slice("db", endpoint("10.0.0.1", host="a")))
+        for fact in facts:
+            cluster.tell(fact)
+        assert cluster.ask("web.shop.svc").data == ["10.96.0.1"]
+        assert cluster.ask("db.shop.svc").data == "SERVFAIL"
+        assert cluster.ask("a.db.shop.svc").data == "SERVFAIL"
+        cluster.table.apply(Listed(Kind.ENDPOINT_SLICE, {facts[2].key}), 2)
+        assert cluster.ask("db.shop.svc").data == ["10.0.0.1"]
+        assert cluster.ask("a.db.shop.svc").data == ["10.0.0.1"]
+        assert cluster.ask("b.db.shop.svc").data == "SERVFAIL"

@@ -7,7 +7,7 @@ import pytest
 from hsdnsd.records.model import Fact, Kind, NamespaceFact, Replaced
 from hsdnsd.records.options import Pods, TTLs
 from hsdnsd.records.result import EVERYTHING
-from hsdnsd.wire.const import EDE, RRType
+from hsdnsd.wire.const import EDE, Rcode, RRType
 from hsdnsd.wire.name import ROOT, Name, from_text
 from tests.support.facts import (
     IN_ADDR,
@@ -341,3 +341,71 @@ def test_the_zone_may_have_any_name() -> None:
     assert cluster.ask("1.0.96.10.in-addr.arpa.", "PTR").data == ["api.shop.svc.k8s.example.net."]
     assert not cluster.zone.covers(absolute("api.shop.svc"))
     assert options(zone=from_text("k8s.example.net")) != options()
+
+
+class TestScope:
+    """Endpoints of ClusterIP Services are not watched: names that need them may exist all the same."""
+
+    FACTS = (
+        NamespaceFact("shop"),
+        service("web", "10.96.0.1", ports=ports("http:tcp:80")),
+        headless("db"),
+        external("mail", "mail.example.org"),
+        endpoint_slice("db", endpoint("10.0.0.1", host="db-0")),
+        # Somebody else than Kubernetes' controller keeps this one.
+        endpoint_slice("web", endpoint("10.0.0.2", host="mine"), name="web-mine"),
+    )
+    UNWATCHED = ("web-0.web.shop.svc", "10-0-0-7.web.shop.svc", "7.0.0.10.in-addr.arpa.", "0.10.10.in-addr.arpa.")
+
+    @pytest.mark.parametrize("name", UNWATCHED)
+    @pytest.mark.parametrize("rtype", ["A", "AAAA", "PTR", "TXT"])
+    def test_names_that_need_them_are_asked_of_the_cluster_s_dns(self, name: str, rtype: str) -> None:
+        asking = Cluster(*self.FACTS, scoped=True, asks_cluster=True)
+        assert asking.look_up(name, rtype).ask_cluster
+        assert asking.ask(name, rtype).rcode == "NXDOMAIN", "what to say without"
+        for changes in ({"scoped": True}, {"asks_cluster": True}):
+            alone = Cluster(*self.FACTS, **changes)
+            assert not alone.look_up(name, rtype).ask_cluster
+            assert alone.ask(name, rtype).data == "NXDOMAIN"
+
+    @pytest.mark.parametrize(
+        ("name", "rtype", "data"),
+        [
+            ("web.shop.svc", "A", ["10.96.0.1"]),
+            ("web.shop.svc", "AAAA", "NODATA"),
+            ("_http._tcp.web.shop.svc", "SRV", ["0 100 80 web.shop.svc.cluster.local."]),
+            ("_tcp.web.shop.svc", "A", "NODATA"),
+            ("_udp.web.shop.svc", "A", "NXDOMAIN"),
+            ("_no._tcp.web.shop.svc", "SRV", "NXDOMAIN"),
+            ("mine.web.shop.svc", "A", ["10.0.0.2"]),
+            ("2.0.0.10.in-addr.arpa.", "PTR", ["mine.web.shop.svc.cluster.local."]),
+            ("db.shop.svc", "A", ["10.0.0.1"]),
+            ("db-1.db.shop.svc", "A", "NXDOMAIN"),
+            ("x.mail.shop.svc", "A", "NXDOMAIN"),
+            ("nobody.shop.svc", "A", "NXDOMAIN"),
+            ("x.nobody.shop.svc", "A", "NXDOMAIN"),
+            ("nowhere", "A", "NXDOMAIN"),
+            ("1.0.96.10.in-addr.arpa.", "PTR", ["web.shop.svc.cluster.local."]),
+        ],
+    )
+    def test_all_others_are_known_here(self, name: str, rtype: str, data: str | list[str]) -> None:
+        cluster = Cluster(*self.FACTS, scoped=True, asks_cluster=True)
+        assert not cluster.look_up(name, rtype).ask_cluster
+        assert cluster.ask(name, rtype).data == data
+
+    def test_a_chain_goes_on_there(self) -> None:
+        alias = external("alias", "web-0.web.shop.svc.cluster.local")
+        cluster = Cluster(*self.FACTS, alias, scoped=True, asks_cluster=True)
+        told = cluster.ask("alias.shop.svc")
+        assert (told.data, told.chase) == (
+            ["web-0.web.shop.svc.cluster.local."],
+            "web-0.web.shop.svc.cluster.local.",
+        )
+
+    def test_before_the_cluster_is_known_everything_is_asked_there(self) -> None:
+        cluster = Cluster(synced=False, asks_cluster=True)
+        for name in ("web.shop.svc", "nobody.svc", "1.0.96.10.in-addr.arpa."):
+            result = cluster.look_up(name)
+            assert result.ask_cluster
+            assert (result.rcode, result.ede, result.owner) == (Rcode.SERVFAIL, EDE.NOT_READY, None)
+        assert not cluster.look_up("").ask_cluster

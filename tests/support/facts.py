@@ -166,3 +166,8 @@ def lines(section: Iterable[RRset]) -> list[str]:
                 text = " ".join((primary, mailbox, *times))
             found.append(f"{to_text(rrset.name)} {rrset.ttl} {RRType(rrset.rtype).name} {text}")
     return sorted(found)
+
+
+def unpacked(rdata: bytes) -> str:
+    """An address, or a domain name, as text."""
+    return str(ip_address(rdata)) if len(rdata) in (4, 16) else to_text(Name(rdata))

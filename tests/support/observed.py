@@ -8,6 +8,7 @@ from typing import Any
 from hsdnsd.admin.sources import Sources
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.engine.counters import BUCKETS, Counters
+from hsdnsd.engine.upstreams import Server, Upstream
 from hsdnsd.kube.source import WatchState
 from hsdnsd.native.contract import COUNTED_TYPES, SIZE_BOUNDS, Outcome
 
@@ -64,7 +65,7 @@ class DriverFigures:
 class Sized:
     """Something with a length and attributes."""
 
-    def __init__(self, length: int, **figures: int) -> None:
+    def __init__(self, length: int, **figures: object) -> None:
         self._length = length
         vars(self).update(figures)
 
@@ -87,11 +88,13 @@ def sources(**changes: Any) -> Sources:
         "table": TableFigures(),
         "batches": lambda: [(False, BatchFigures()), (True, BatchFigures())],
         "driver": DriverFigures(),
-        "upstreams": Sized(2, opened=9),
+        "upstreams": Sized(2, opened=9, pool=Sized(1, resent=3, unmatched=2)),
+        "servers": lambda: [Server(Upstream("192.0.2.9", 53), 3)],
         "tcp": Sized(3, accepted=10, refused=1, evicted=2, timed_out=4, accept_errors=5),
         "in_flight": lambda: 6,
         "counts": lambda: {"Service": 7, "Namespace": 8, "records": 70},
         "watches": lambda: [watch],
+        "snapshot": None,
         "http_rejects": lambda: 11,
         "clock": lambda: NOW,
     }

@@ -12,7 +12,7 @@ import pytest
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Deleted, Key, Kind, Replaced, ServiceFact, Upserted
+from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, ServiceFact, Upserted
 from tests.support.fake_apiserver import FakeApiServer
 
 SERVICES = Resource(Kind.SERVICE, "/api/v1/services")
@@ -35,8 +35,9 @@ def deleted(name: str) -> Deleted:
     return Deleted(Kind.SERVICE, Key("n", name))
 
 
-def listed(*names: str) -> Replaced:
-    return Replaced(Kind.SERVICE, tuple(fact(name) for name in names))
+def listed(*names: str) -> list[Change]:
+    """A list of Services, from its first object to its end."""
+    return [*map(added, names), Listed(Kind.SERVICE, {Key("n", name) for name in names})]
 
 
 class Cluster:
@@ -58,6 +59,13 @@ class Cluster:
     async def told(self, count: int = 1) -> list[Change]:
         """The next changes; waits for them."""
         return [await self._changes.get() for _ in range(count)]
+
+    async def told_list(self) -> list[Change]:
+        """The next changes up to the end of a list."""
+        changes = await self.told()
+        while not isinstance(changes[-1], Listed):
+            changes += await self.told()
+        return changes
 
     async def sees_the_watch_open(self) -> None:
         """Not only the server: what the test does next happens to an open watch."""

@@ -20,7 +20,7 @@ from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.exchange import ExchangeOptions, Send
 from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.route import LocalOptions
-from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
+from hsdnsd.engine.upstreams import CLUSTER, Forwards, Policy, Upstream
 from hsdnsd.records.model import Fact, Kind, Replaced, Upserted
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
@@ -85,6 +85,7 @@ class World:
         policy: Policy = Policy.SEQUENTIAL,
         max_fails: int = 3,
         local: LocalOptions | None = None,
+        cluster_dns: Iterable[Upstream] = (),
     ) -> None:
         self.now = 1000.0
         options = options or ZoneOptions(zone=from_text("cluster.local"))
@@ -94,10 +95,11 @@ class World:
         self.cache = Cache(limits or Limits())
         servers = list(upstreams)
         self.picks: list[int] = []
+        cluster = {CLUSTER: list(cluster_dns)} if cluster_dns else {}
         zones = {from_text(name): asked for name, asked in (stubs or {}).items()}
         self.engine = Engine(
             Zone(options, self.table),
-            Forwards({**({ROOT: servers} if servers else {}), **zones}, policy, self._pick, max_fails),
+            Forwards({**({ROOT: servers} if servers else {}), **zones, **cluster}, policy, self._pick, max_fails),
             self.cache,
             self.finished,
             self.counters,

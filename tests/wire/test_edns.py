@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hsdnsd.errors import WireError
-from hsdnsd.wire.edns import KEEPALIVE, ede, opt, read_options_untrusted
+from hsdnsd.wire.edns import KEEPALIVE, OPT_SIZE, ede, opt, padding, read_options_untrusted
 from tests.support.packets import u16
 
 
@@ -19,6 +19,15 @@ from tests.support.packets import u16
 )
 def test_opt(made: bytes, octets: str) -> None:
     assert made == bytes.fromhex(octets)
+
+
+def test_the_size_of_an_opt() -> None:
+    assert len(opt(True)) == OPT_SIZE
+
+
+@pytest.mark.parametrize(("size", "zeros"), [(0, 124), (123, 1), (124, 0), (125, 127), (128, 124)])
+def test_padding(size: int, zeros: int) -> None:
+    assert padding(size, 128) == u16(12, zeros) + bytes(zeros)
 
 
 @pytest.mark.parametrize(

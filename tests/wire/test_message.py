@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dns.flags
+import dns.message
 import pytest
 
 from hsdnsd.errors import WireError
@@ -251,6 +253,20 @@ def test_build_query() -> None:
     assert build_query(7, asked, rd=True, cd=False, do=True, udp_size=512) == (
         u16(7, 0x0100, 1, 0, 0, 1) + asked + opt(size=512, ttl=0x8000)
     )
+
+
+@pytest.mark.parametrize("length", [1, 50, 79, 80, 81, 200])
+def test_a_padded_query_is_a_multiple_of_128_octets_long(length: int) -> None:
+    """RFC 8467 section 4.1."""
+    labels = [63] * (length // 64) + [length % 64 or 1]
+    asked = b"".join(bytes((label,)) + b"a" * label for label in labels) + b"\0" + u16(A, 1)
+    padded = build_query(7, asked, rd=True, cd=False, do=True, udp_size=1232, pad=True)
+    assert len(padded) % 128 == 0
+    assert len(padded) - len(build_query(7, asked, rd=True, cd=False, do=True, udp_size=1232)) in range(4, 132)
+    read = dns.message.from_wire(padded)
+    assert [int(option.otype) for option in read.options] == [12]
+    assert (read.edns, read.payload, read.ednsflags) == (0, 1232, dns.flags.DO)
+    assert build_query(7, asked, rd=True, cd=False, do=False, udp_size=None, pad=True)[12:] == asked
 
 
 @pytest.mark.parametrize(
