@@ -14,8 +14,9 @@ import msgspec
 
 from hsdnsd import forms
 from hsdnsd.address import Endpoint, is_own, parse_endpoint
+from hsdnsd.config_forward import Forward
 from hsdnsd.config_local import Local
-from hsdnsd.config_tables import Cache, Forward, Log, Source, Tcp, Zone
+from hsdnsd.config_tables import Cache, Log, Source, Tcp, Zone
 from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.errors import ConfigError
 from hsdnsd.schema import Fault, Key, join, read, show

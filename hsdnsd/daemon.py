@@ -140,8 +140,7 @@ class _Daemon:
             await opened.enter_async_context(open_control(str(listeners.endpoints[0]), commands))
             self._readiness.listening = True
             self._tell(listeners)
-            self._engine.watch_for_loops(time.monotonic())
-            self._driver.settle(time.monotonic())
+            loop.call_later(config.forward.loop_probe_after, self._watch_for_loops, listeners)
             async with asyncio.TaskGroup() as running:
                 parts = [running.create_task(_for_ever("listeners", listeners.run()))]
                 if self._source is not None and self._records is not None:
@@ -234,6 +233,11 @@ class _Daemon:
             context=client_context(forward.tls_ca) if settings.takes_tls(self._config) else None,
             spend=self._engine.spend,
         )
+
+    def _watch_for_loops(self, listeners: Listeners) -> None:
+        now = time.monotonic()
+        self._engine.watch_for_loops(now)
+        listeners.driver.settle(now)
 
     def _flush(self, words: Sequence[str]) -> list[str]:
         if len(words) != 1:

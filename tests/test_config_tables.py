@@ -27,7 +27,7 @@ CONTRACT = {
     "fallthrough ignore_empty_service own_addresses compat ttl service_ttl endpoint_ttl srv_ttl ptr_ttl external_ttl "
     "pod_ttl negative_ttl",
     "forward": "upstreams resolv_conf cluster_dns stub_zones policy transport tls_ca mix_case max_fails deadline "
-    "attempt_timeout max_in_flight max_waiters max_per_client",
+    "attempt_timeout loop_probe_after max_in_flight max_waiters max_per_client",
     "cache": "finished_bytes positive_bytes negative_bytes failure_bytes max_ttl max_negative_ttl min_ttl "
     "min_negative_ttl max_stale stale_after failure_ttl",
     "tcp": "max_connections max_per_source max_pipelined message_timeout idle_timeout",

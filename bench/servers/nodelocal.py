@@ -49,7 +49,7 @@ def command(program: str, site: Site) -> Sequence[str]:
 SERVER = dataclasses.replace(
     COREDNS,
     name="nodelocal",
-    title="NodeLocal DNSCache's configuration",
+    title="NodeLocal configuration",
     variable=NODE_CACHE if NODE_CACHE in os.environ else COREDNS.variable,
     serves=Serves.OWN | Serves.EXTERNAL | Serves.MISS,
     command=command,

@@ -214,7 +214,12 @@ def test_authorities_that_can_not_be_read_keep_it_from_starting(tmp_path: Path) 
 @pytest.mark.parametrize("transport", ["prefer_udp", "force_tcp"])
 def test_two_daemons_that_ask_each_other(transport: str) -> None:
     """One is up first and finds nobody; the other finds that its questions come back. Neither ends for it."""
-    settings = [f"forward.transport={transport}", "forward.attempt_timeout=0.2", "forward.deadline=1"]
+    settings = [
+        f"forward.transport={transport}",
+        "forward.loop_probe_after=0",
+        "forward.attempt_timeout=0.2",
+        "forward.deadline=1",
+    ]
     one, two = (f"127.0.0.1:{free_port()}" for _ in range(2))
 
     def asked(daemon: Daemon) -> float:

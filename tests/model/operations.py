@@ -100,7 +100,7 @@ class _Maker:
             fault = at > 10 and self._chance(0.12)
             done = self._weighted(self._faults) if fault else self._change()
             asks = tuple(self._question(done) for _ in range(2))
-            made.append(Operation(done.what, done.how, self._pick(PAUSES), asks, at))
+            made.append(Operation(done.what, done.how, self._pick(PAUSES), asks, self._random.getrandbits(32)))
         return made
 
     def _change(self) -> Operation:

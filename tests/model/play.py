@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hsdnsd.kube.apiserver import ApiServer
 from hsdnsd.kube.reflector import Reflector
 from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, NamespaceFact, Upserted
 from hsdnsd.records.options import ZoneOptions
@@ -24,7 +23,7 @@ from tests.model.loop import VirtualLoop
 from tests.model.operations import SERVICES, Operation, everything, operations, question_of
 from tests.model.oracle import Key, Object, Question
 from tests.model.server import JUNK, WATCHED, ModelServer
-from tests.support.fake_apiserver import PLURAL, Answer, status_body
+from tests.support.fake_apiserver import Answer, status_body
 
 _SHOWN = 40  # operations of a failure
 
@@ -72,7 +71,11 @@ def play(seed: int, played: list[Operation], rules: Rules) -> Score:
     random = Random(seed)
     loop = VirtualLoop(cut=lambda data: _pieces(data, random))
     score = Score()
-    with tempfile.TemporaryDirectory() as folder, _own_time(loop, random), asyncio.Runner(loop_factory=lambda: loop) as on:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _own_time(loop, random),
+        asyncio.Runner(loop_factory=lambda: loop) as on,
+    ):
         game = Game(loop, random, Path(folder), rules)
         try:
             on.run(game.run(played, score))
