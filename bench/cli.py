@@ -93,7 +93,8 @@ def line(sample: Sample) -> str:
     tail = " in the load" if key.measure == TAIL else ""
     return head + (
         f"p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f}, p99.9 {figures['p999']:,.0f},"
-        f" max {figures['max']:,.0f}{tail}, {figures['lost']:.0f} lost"
+        f" max {figures['max']:,.0f}{tail}, {figures['lost']:.0f} lost;"
+        f" the generator was late by {figures['late']:,.0f} at most"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,21 +117,26 @@ class _Meter:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._start = time.monotonic()
         self._before, self._core_before = self._now()
 
     def read(self, answers: int, seconds: float) -> Figures:
-        """The server's, for each answer, in microseconds; and the shares of its core that it and others used."""
+        """The server's, for each answer, in microseconds; and the shares of its core that it and others used.
+
+        Args:
+            seconds: for which it was asked; the generator's start and end do not belong to it.
+        """
         if not answers:
             raise BenchError("nothing was answered")
         after, core_after = self._now()
-        user, system = after.user - self._before.user, after.system - self._before.system
-        others = max(0.0, core_after - self._core_before - user - system)
+        used = after.since(self._before)
+        others = max(0.0, core_after - self._core_before - used.total)
         return {
-            "cpu": (user + system) / answers * MICROSECONDS,
-            "user": user / answers * MICROSECONDS,
-            "system": system / answers * MICROSECONDS,
-            "busy": (user + system) / seconds,
-            "others": others / seconds,
+            "cpu": used.total / answers * MICROSECONDS,
+            "user": used.user / answers * MICROSECONDS,
+            "system": used.system / answers * MICROSECONDS,
+            "busy": used.total / seconds,
+            "others": others / (time.monotonic() - self._start),
         }
 
     def _now(self) -> tuple[Cpu, float]:

@@ -50,7 +50,7 @@ def svg(bars: list[Bar], foot: str) -> str:
         f' role="img" aria-label="{escape(f"CPU time for a cached answer in microseconds: {told}")}">\n'
         f"  <style>{_STYLE}  </style>\n"
         '  <text x="12" y="24" class="head">CPU time for a cached answer, microseconds (less is better)</text>\n'
-        '  <text x="12" y="44" class="small">A of one pod of a headless Service; left part: user, right: system</text>\n'
+        '  <text x="12" y="44" class="small">A of one pod of a headless Service; left: user, right: system</text>\n'
         + "".join(_rows(bars))
         + f'  <text x="12" y="{height - 12}" class="small">{escape(foot)}</text>\n'
         "</svg>\n"

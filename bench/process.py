@@ -18,14 +18,23 @@ STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
 
 
 class Cpu(NamedTuple):
-    """CPU time in seconds, to a clock tick (10 ms on most machines)."""
+    """CPU time in seconds, to a clock tick (10 ms on most machines).
 
+    Attributes:
+        total: exact. user, system: of the threads that live. The kernel splits each thread's time by what it saw at
+            its own ticks, all through the thread's life; these are good for a proportion, over a while.
+    """
+
+    total: float
     user: float
     system: float
 
-    @property
-    def total(self) -> float:
-        return self.user + self.system
+    def since(self, before: Cpu) -> Cpu:
+        """What was used in between, with user and system brought to their total."""
+        total = self.total - before.total
+        user, system = max(0.0, self.user - before.user), max(0.0, self.system - before.system)
+        share = system / (user + system) if user + system else 0.0
+        return Cpu(total, total * (1 - share), total * share)
 
 
 class Process:
@@ -46,15 +55,14 @@ class Process:
 
     def cpu(self) -> Cpu:
         """CPU time so far: of all its threads, of its living children and of those it has waited for."""
-        user = system = 0
+        total = user = system = 0
         for pid in self._family():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                # Of proc(5), fields 14 to 17: utime, stime, cutime, cstime.
-                utime, stime, cutime, cstime = map(int, fields[11:15])
-                user += utime + cutime
-                system += stime + cstime
-        return Cpu(user / TICK, system / TICK)
+            total += sum(_times(Path(f"/proc/{pid}/stat")))
+            for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+                utime, stime, *_ = _times(thread)
+                user += utime
+                system += stime
+        return Cpu(total / TICK, user / TICK, system / TICK)
 
     def memory(self) -> int:
         """Resident octets. What several processes share counts once (the proportional set size of each); a single one
@@ -119,6 +127,14 @@ def free_port() -> int:
             udp.bind((LOOPBACK, port))
             tcp.bind((LOOPBACK, port))
             return port
+
+
+def _times(stat: Path) -> list[int]:
+    """utime, stime, cutime and cstime (proc_pid_stat(5), fields 14 to 17) in ticks; zeros for what has just ended."""
+    try:
+        return list(map(int, stat.read_text().rpartition(")")[2].split()[11:15]))
+    except (FileNotFoundError, ProcessLookupError):
+        return [0, 0, 0, 0]
 
 
 def _kilobytes(path: str, field: str) -> int:

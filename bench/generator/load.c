@@ -211,10 +211,10 @@ static int64_t run_at_rate(struct load *load, double rate, double seconds, int64
             if (owed > total - load->sent) owed = total - load->sent;
             if (here - due > late) late = here - due;
             send_queries(load, owed < BATCH ? (int)owed : BATCH);
-            continue;
         }
-        receive(load);
+        receive(load); /* also when late: replies that nobody takes fill the buffer */
         advance(load, now(CLOCK_REALTIME));
+        if (here >= due) continue;
         struct timespec until = {due / SECOND, due % SECOND};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
     }

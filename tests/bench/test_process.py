@@ -11,7 +11,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.measure import core_seconds, quantile
-from bench.process import LOOPBACK, free_port, running
+from bench.process import LOOPBACK, Cpu, free_port, running
 
 WORK = 0.1  # seconds of CPU time
 
@@ -37,12 +37,25 @@ def test_a_family_is_pinned_counted_and_ended(tmp_path: Path, core: int) -> None
             assert set(said.values()) == {f"[{core}]\n"}
             assert str(process.popen.pid) in said
             cpu = process.cpu()
-            assert cpu.total == pytest.approx(cpu.user + cpu.system)
             assert cpu.total >= 2 * WORK * 0.8  # each of two figures of each process is cut to a clock tick
+            assert cpu.user + cpu.system == pytest.approx(cpu.total, abs=0.05)
             assert 2**20 < process.memory() < 2**28
             assert process.running
         assert not process.running
         assert [connection.recv(1) for connection in connections] == [b"", b""]  # the child is gone, too
+
+
+def test_a_difference_keeps_the_total_and_the_proportion() -> None:
+    before, after = Cpu(1.0, 0.2, 0.7), Cpu(2.0, 0.5, 0.8)
+    used = after.since(before)
+    assert used.total == 1.0
+    assert (used.user, used.system) == (pytest.approx(0.75), pytest.approx(0.25))
+
+
+def test_a_thread_that_has_ended_takes_nothing_away() -> None:
+    used = Cpu(2.0, 0.1, 0.9).since(Cpu(1.0, 0.5, 0.5))
+    assert (used.total, used.user, used.system) == (1.0, 0.0, 1.0)
+    assert Cpu(1.0, 0.0, 0.0).since(Cpu(1.0, 0.0, 0.0)) == Cpu(0.0, 0.0, 0.0)
 
 
 def test_what_a_process_writes_can_be_read(tmp_path: Path, core: int) -> None:

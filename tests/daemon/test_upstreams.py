@@ -217,8 +217,8 @@ def test_two_daemons_that_ask_each_other(transport: str) -> None:
     settings = [
         f"forward.transport={transport}",
         "forward.loop_probe_after=0",
-        "forward.attempt_timeout=0.2",
-        "forward.deadline=1",
+        "forward.attempt_timeout=1",
+        "forward.deadline=3",
     ]
     one, two = (f"127.0.0.1:{free_port()}" for _ in range(2))
 

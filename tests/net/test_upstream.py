@@ -13,6 +13,7 @@ import pytest
 from hsdnsd.net.framing import framed
 from hsdnsd.net.pool import TOO_MANY, Arrival
 from hsdnsd.net.upstream import Exchanges
+from tests.support.daemon import free_port
 from tests.support.net import PATIENCE, message, tcp_send, udp_send
 
 QUERY = message(b"query")
@@ -53,10 +54,7 @@ def arrivals(exchanges: Exchanges, enough: Callable[[list[Arrival]], object] = l
 
 
 def nobodys_address() -> tuple[str, int]:
-    with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(udp.getsockname())
-        return udp.getsockname()  # type: ignore[no-any-return]
+    return "127.0.0.1", free_port()
 
 
 def test_an_exchange_over_udp(exchanges: Exchanges, server: socket.socket) -> None:

@@ -337,6 +337,16 @@ class TestEndsOfLists:
         assert cluster.ask("web.shop.svc").data == ["10.96.0.1"]
         assert cluster.table.apply(Listed(Kind.SERVICE, {service("web").key}), 3) == frozenset()
 
+    def test_before_that_nothing_is_kept_so_nothing_ends(self) -> None:
+        cluster = Cluster(synced=False)
+        assert cluster.tell(service("web", "10.96.0.1"), now=7) == frozenset()
+        assert cluster.look_up("web.shop.svc").owner is None
+        assert cluster.tell(service("web", "10.96.0.2"), now=8) == frozenset()
+        assert cluster.ask("web.shop.svc").data == ["10.96.0.2"]
+        assert cluster.ask("1.0.96.10.in-addr.arpa.", "PTR").data == "SERVFAIL"
+        cluster.table.apply(Listed(Kind.SERVICE, {service("web").key}), 9)
+        assert cluster.table.serial == 9
+
     def test_the_first_one_of_each_kind_ends_everything_and_all_of_them_mean_synced(self) -> None:
         cluster = Cluster(synced=False)
         for kind in Kind:

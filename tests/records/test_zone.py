@@ -86,7 +86,7 @@ def test_the_serial_is_the_time_of_the_last_change() -> None:
         (rdata,) = cluster.look_up("", "SOA").answer[0].rdatas
         return int.from_bytes(rdata[-20:-16], "big")
 
-    cluster = Cluster(synced=False)
+    cluster = Cluster()
     assert serial(cluster) == 0
     cluster.tell(API, now=1_700_000_000)
     assert serial(cluster) == 1_700_000_000

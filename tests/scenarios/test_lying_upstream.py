@@ -1,7 +1,7 @@
 """What comes of each lie of an upstream: for the client, for the upstream, and for whoever asks next.
 
-`TABLE` is the verdict on every script of `tests.support.liar`. Each is tried on real sockets, with time-outs made short,
-and in a world with a clock of its own, with those that the daemon has: by a client over UDP and one over TCP, over UDP
+`TABLE` is the verdict on every script of `tests.support.liar`. Each is tried on real sockets with time-outs made short,
+and in a world with a clock of its own with those that the daemon has; by a client over UDP and one over TCP, over UDP
 and over TCP towards the upstream, with nothing in the cache and with an answer whose time is over.
 """
 

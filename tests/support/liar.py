@@ -502,7 +502,6 @@ class Liar:
                             linger = struct.pack("ii", 1, 0)
                             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                         return
-        writer.close()
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """Keep a task until it is done, or the server is closed."""
@@ -548,13 +547,10 @@ async def lying(script: Script, pace: float = 1.0) -> AsyncIterator[tuple[Liar, 
     tcp = None
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async def talk() -> None:
-            try:
-                await liar.over_tcp(reader, writer)
-            finally:
-                writer.close()
-
-        liar.begin(loop.create_task(talk()))
+        task = loop.create_task(liar.over_tcp(reader, writer))
+        # Not at the end of the task's own code: one that is cancelled before it has begun never gets there.
+        task.add_done_callback(lambda _: writer.close())
+        liar.begin(task)
 
     with socket.socket() as held:
         # The port of both is found over TCP; where nobody listens, it stays taken all the same, and refuses.
