@@ -32,6 +32,19 @@ class HeldNamespace:
     def empty(self) -> bool:
         return not (self.told or self.services or self.pods)
 
+    def count_pod(self, old: set[bytes], new: set[bytes]) -> bool:
+        """A pod had some addresses and has others now; whether that makes an address the first or the last of its."""
+        changed = False
+        for address in new - old:
+            self.pods[address] = self.pods.get(address, 0) + 1
+            changed = changed or self.pods[address] == 1
+        for address in old - new:
+            self.pods[address] -= 1
+            if not self.pods[address]:
+                del self.pods[address]
+                changed = True
+        return changed
+
 
 class HeldService:
     """A Service and its slices, in whatever order they came.
@@ -62,3 +75,13 @@ class HeldSlice:
     def __init__(self, service: HeldService) -> None:
         self.service = service
         self.endpoints: Endpoints = NO_ENDPOINTS
+
+
+def namespace_of(holder: HeldService | HeldSlice) -> HeldNamespace:
+    """Where a Service is, or that of a slice."""
+    return (holder if isinstance(holder, HeldService) else holder.service).namespace
+
+
+def own_records(fact: ServiceFact | None) -> int:
+    """How many records a Service has without its endpoints: addresses, or a CNAME."""
+    return 0 if fact is None else len(fact.cluster_ips) + (fact.external_name is not None)

@@ -9,7 +9,7 @@ import msgspec
 
 from hsdnsd.records.addresses import AddressRange
 from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, boil_down, is_label, renamed
-from hsdnsd.records.held import HeldNamespace, HeldService, HeldSlice
+from hsdnsd.records.held import HeldNamespace, HeldService, HeldSlice, namespace_of, own_records
 from hsdnsd.records.memory import Memory, SliceMemory, slice_memory
 from hsdnsd.records.model import (
     KIND_OF,
@@ -80,13 +80,17 @@ class Table:
     def apply(self, change: Change, unix_time: int) -> frozenset[Owner]:
         """Take in one change, and say whose answers it ends (often nobody's). Cannot fail on any fact.
 
-        The first list of a kind ends EVERYTHING, unless it changes no record and other kinds are still expected. SOA
-        serials in answers do not count: only the SOA question itself tells the serial, and is never kept.
+        Before all expected kinds are listed answers are not kept (unless they are recalled), so what is told up to the
+        end of a kind's first list ends nobody's. That ends EVERYTHING, unless it changes no record and other kinds are
+        still expected. SOA serials in answers do not count: only the SOA question tells the serial, and is never kept.
         """
         touched: set[Owner] = set()
         if isinstance(change, Upserted):
             if self._recalled:
                 self._recalled.get(KIND_OF[type(change.fact)], set()).discard(change.fact.key)
+            elif not self.synced and KIND_OF[type(change.fact)] not in self._listed:
+                self._hold(change.fact)
+                return frozenset()
             self._put(change.fact, touched)
         elif isinstance(change, Listed):
             return self._end_list(change, unix_time)
@@ -108,11 +112,10 @@ class Table:
             key = memory.key
             recalled.add(key)
             if isinstance(memory, SliceMemory):
-                self._recall_slice(key, memory)
-            elif isinstance(memory, ServiceFact):
-                self._recall_service(memory)
+                ports = self._share(memory.ports)
+                self._hold_slice(key, memory.service, memory.endpoints(ports))
             else:
-                self._put(memory, set())
+                self._hold(memory)
         self.serial = max(self.serial, unix_time)
 
     def forget(self, kind: Kind) -> frozenset[Owner]:
@@ -182,7 +185,7 @@ class Table:
         """Who gives an address its reverse name."""
         holders = self._reverse.holders(address)
         if self._options.coredns and self._options.namespaces is not None:
-            return tuple(holder for holder in holders if _namespace_of(holder).told)
+            return tuple(holder for holder in holders if namespace_of(holder).told)
         return holders
 
     def any_within(self, addresses: AddressRange) -> bool:
@@ -197,10 +200,11 @@ class Table:
         touched: set[Owner] = set()
         for key in [key for key in self._keys(change.kind) if key not in change.keys]:
             self._remove(change.kind, key, touched)
-        if touched:
+        first = change.kind not in self._listed
+        if touched or (first and change.keys):
             self.serial = max(self.serial, unix_time)
         self._recalled.pop(change.kind, None)
-        if change.kind in self._listed:
+        if not first:
             return frozenset(touched)
         self._listed.add(change.kind)
         return frozenset((EVERYTHING,))
@@ -228,19 +232,28 @@ class Table:
         for fact in change.facts:
             self._put(fact, touched)
 
-    # As `_put_slice` and `_put_service` for what was not there: nobody needs to know whose answers that ends, and
-    # without that a hundred thousand endpoints are there in a third of the time.
+    # As `_put` for what was not there, where nobody needs to know whose answers that ends: without that a hundred
+    # thousand endpoints are there in a third of the time.
 
-    def _recall_slice(self, key: Key, memory: SliceMemory) -> None:
+    def _hold(self, fact: Fact) -> None:
+        if isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
+            self._hold_service(fact)
+        elif isinstance(fact, EndpointSliceFact) and self._holds(fact) and fact.key not in self._slices:
+            self._hold_slice(fact.key, fact.service, self._boil_down(fact))
+        else:
+            self._put(fact, set())
+
+    def _hold_slice(self, key: Key, service_name: str, endpoints: Endpoints) -> None:
         if key in self._slices:
+            self._put_slice(key, service_name, endpoints, set())
             return
-        home = self._namespace(memory.namespace)
-        service = home.services.get(memory.service)
+        home = self._namespace(key.namespace)
+        service = home.services.get(service_name)
         if service is None:
-            service = home.services[memory.service] = HeldService(home, memory.service)
+            service = home.services[service_name] = HeldService(home, service_name)
         held = self._slices[key] = HeldSlice(service)
         service.slices.append(held)
-        held.endpoints = memory.endpoints(self._share(memory.ports))
+        held.endpoints = endpoints
         visible = self.visible(held)
         self._records += visible
         addresses = set(held.endpoints.addresses[:visible])
@@ -249,7 +262,7 @@ class Table:
         if self._options.reverse_zones and home.configured:
             self._reverse.link(addresses, held)
 
-    def _recall_service(self, fact: ServiceFact) -> None:
+    def _hold_service(self, fact: ServiceFact) -> None:
         home = self._namespace(fact.namespace)
         service = home.services.get(fact.name)
         if service is not None and (service.fact is not None or fact.publish_not_ready):
@@ -261,7 +274,7 @@ class Table:
         service.fact = fact if ports is fact.ports else msgspec.structs.replace(fact, ports=ports)
         home.served += 1
         self._counts[Kind.SERVICE] += 1
-        self._records += _own_records(fact)
+        self._records += own_records(fact)
         if self._options.reverse_zones and home.configured:
             self._reverse.link(set(fact.cluster_ips), service)
 
@@ -281,10 +294,8 @@ class Table:
 
     def _put(self, fact: Fact, touched: set[Owner]) -> None:
         if isinstance(fact, EndpointSliceFact):
-            if self._options.endpoints and is_label(fact.namespace) and is_label(fact.service):
-                ports = self._share(fact.ports)
-                endpoints = boil_down(fact, ports, self._options.endpoint_pod_names, self._options.coredns)
-                self._put_slice(fact.key, fact.service, endpoints, touched)
+            if self._holds(fact):
+                self._put_slice(fact.key, fact.service, self._boil_down(fact), touched)
             else:
                 self._take_slice(fact.key, touched)
         elif isinstance(fact, ServiceFact):
@@ -297,6 +308,13 @@ class Table:
                 self._put_namespace(self._namespace(fact.name), True, touched)
         elif self._options.pods is Pods.VERIFIED and is_label(fact.namespace):
             self._put_pod(fact.key, fact.addresses[:1] if self._options.coredns else fact.addresses, touched)
+
+    def _holds(self, fact: EndpointSliceFact) -> bool:
+        return self._options.endpoints and is_label(fact.namespace) and is_label(fact.service)
+
+    def _boil_down(self, fact: EndpointSliceFact) -> Endpoints:
+        ports = self._share(fact.ports)
+        return boil_down(fact, ports, self._options.endpoint_pod_names, self._options.coredns)
 
     def _remove(self, kind: Kind, key: Key, touched: set[Owner]) -> None:
         if kind is Kind.ENDPOINT_SLICE:
@@ -322,7 +340,7 @@ class Table:
         difference = (fact is not None) - (old is not None)
         home.served += difference
         self._counts[Kind.SERVICE] += difference
-        self._records += _own_records(fact) - _own_records(old)
+        self._records += own_records(fact) - own_records(old)
         if self._publishes(service) != before:
             if self._exposes(home):
                 touched.add(service_owner(service.path))
@@ -387,7 +405,7 @@ class Table:
         moved: Iterable[bytes] | None = None,
     ) -> None:
         """Keep the reverse names; `moved`: addresses that have another name now, if not just those that come and go."""
-        if self._options.reverse_zones and _namespace_of(holder).configured:
+        if self._options.reverse_zones and namespace_of(holder).configured:
             self._reverse.unlink(old - new, holder)
             self._reverse.link(new - old, holder)
             touched.update(map(address_owner, old ^ new if moved is None else moved))
@@ -405,15 +423,7 @@ class Table:
     def _put_pod(self, key: Key, addresses: tuple[bytes, ...] | None, touched: set[Owner]) -> None:
         home = self._namespace(key.namespace)
         old, new = set(self._pods.get(key, ())), set(addresses or ())
-        changed = False
-        for address in new - old:
-            home.pods[address] = home.pods.get(address, 0) + 1
-            changed = changed or home.pods[address] == 1
-        for address in old - new:
-            home.pods[address] -= 1
-            if not home.pods[address]:
-                del home.pods[address]
-                changed = True
+        changed = home.count_pod(old, new)
         if addresses is None:
             del self._pods[key]
         else:
@@ -482,14 +492,6 @@ class Table:
         if len(self._ports) >= _SHARED_PORTS:
             self._ports.clear()
         return self._ports.setdefault(ports, ports)
-
-
-def _namespace_of(holder: Holder) -> HeldNamespace:
-    return (holder if isinstance(holder, HeldService) else holder.service).namespace
-
-
-def _own_records(fact: ServiceFact | None) -> int:
-    return 0 if fact is None else len(fact.cluster_ips) + (fact.external_name is not None)
 
 
 def _same_ports(one: tuple[Port, ...], other: tuple[Port, ...]) -> bool:

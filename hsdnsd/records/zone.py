@@ -86,7 +86,10 @@ class Zone:
         While something is only recalled, the answer says so (RFC 8914, code 3).
         """
         result = self._look_up(name, qtype)
-        if not self._table.stale or result.rcode != Rcode.NOERROR:
+        if not self._table.stale:
+            # The table says of no change what it ends before everything is told.
+            return result if self._table.synced else msgspec.structs.replace(result, owner=None)
+        if result.rcode != Rcode.NOERROR:
             return result
         return msgspec.structs.replace(
             result,
