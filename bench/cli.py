@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ SPECIAL = ("miss", "tail")
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0; 1 if it can't be run or anything could not be measured."""
     options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as for Ctrl-C: end what was started
     try:
         return _run(options, arguments)
     except BenchError as error:

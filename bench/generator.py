@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.process import LOOPBACK, pinned
 
 HERE = Path(__file__).resolve().parent
+LATEST = 100_000.0  # microseconds
 LONGEST = 600.0  # seconds; it ends by itself long before
 SOURCES = ("generator/load.c", "upstream/upstream.c", "floor/floor.c")
 
@@ -62,13 +63,17 @@ def compile_all(folder: Path) -> None:
 def parse(line: str) -> Load:
     """
     Raises:
-        BenchError: this is not the generator's line.
+        BenchError: this is not the generator's line; or the generator was kept from its work for so long that what it
+            then sent was no load but a burst.
     """
     try:
         told: dict[str, Any] = json.loads(line)
-        return Load(**{field: told[field] for field in Load._fields} | {"rcodes": tuple(told["rcodes"])})
+        load = Load(**{field: told[field] for field in Load._fields} | {"rcodes": tuple(told["rcodes"])})
     except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"the generator said {line!r}: {error}") from error
+    if load.late > LATEST:
+        raise BenchError(f"the generator was late by {load.late / 1000:,.0f} ms; is its core free?")
+    return load
 
 
 def command(

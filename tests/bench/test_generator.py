@@ -37,6 +37,11 @@ def test_anything_else_is_an_error_that_shows_it(line: str) -> None:
         parse(line)
 
 
+def test_a_generator_that_was_held_up_is_not_believed() -> None:
+    with pytest.raises(BenchError, match="late by 101 ms"):
+        parse(LINE.replace('"late": 1.5', '"late": 101000.0'))
+
+
 @pytest.mark.parametrize("turn", [None, 1000])
 def test_an_open_loop_sends_what_is_due(
     shared: Path, upstream: int, core: int, queries: Path, turn: int | None

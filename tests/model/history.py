@@ -7,9 +7,20 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from ipaddress import ip_address
 
-from tests.model.oracle import NXDOMAIN, SERVFAIL, ZONE, Answer, Key, Object, Question, State, _address_of, answers
+from tests.model.oracle import (
+    NXDOMAIN,
+    SERVFAIL,
+    ZONE,
+    Answer,
+    Key,
+    Object,
+    Question,
+    State,
+    address_of,
+    answers,
+    canonical,
+)
 from tests.model.server import WATCHED, ModelServer
 from tests.support.fake_apiserver import Request, _selected
 
@@ -155,14 +166,14 @@ class Truth:
         places = dict.fromkeys(self._relevant(question))
         for plural in WATCHED:
             group = [place for place in places if place[0] == plural]
-            if self._mixed_lists and (self._mixed[plural] or len(self._selectors[plural]) > 1):
+            if len(self._selectors[plural]) > 1 or (self._mixed_lists and self._mixed[plural]):
                 yield from ([place] for place in group)
             elif group:
                 yield group
 
     def _relevant(self, question: Question) -> Iterator[Place]:
         if question.name.endswith(".arpa."):
-            for place in self._of_address[_address_of(question.name)]:
+            for place in self._of_address[address_of(question.name)]:
                 yield place
                 if place[0] == "endpointslices":
                     yield from (("services", service) for service in self._services_of(place[1]))
@@ -201,6 +212,8 @@ class Truth:
                 lambda version: version.version > floor, reversed(self._server.history[plural][key])
             )
         }
+        if not later:
+            return [floor] if plural in self._known else [-1, floor]
         different: dict[str, int] = {}
         for version in (floor, *sorted(later)):
             gist = repr([_gist(question, place, self._at(*place, version), services) for place in group])
@@ -222,12 +235,16 @@ class Truth:
 
     def _raw(self, plural: str, key: Key, version: int) -> Object | None:
         history = self._server.history[plural][key]
+        if history and history[-1].version <= version:
+            return history[-1].object
         at = bisect.bisect_right(history, version, key=lambda known: known.version)
         return history[at - 1].object if at else None
 
     def _part(self, plural: str, obj: Object | None) -> str | None:
         """Which watch tells of an object; None: there is no such object, or no such watch."""
-        for selector in self._selectors[plural] if obj is not None else ():
+        if obj is None:
+            return None
+        for selector in self._selectors[plural]:
             if not selector or _selected(Request(plural, {"labelSelector": selector}, {}), obj):
                 return selector
         return None
@@ -248,7 +265,7 @@ class Truth:
                 texts = obj["spec"].get("clusterIPs") or []
             for text in texts:
                 if text != "None" and obj.get("addressType") != "FQDN":
-                    self._of_address[_canonical_of(text)].add((plural, key))
+                    self._of_address[canonical(text)].add((plural, key))
         self._indexed[plural] = len(changes)
 
     def _problem(
@@ -284,16 +301,12 @@ def _gist(question: Question, place: Place, obj: Object | None, services: set[Ke
     service = (obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
     endpoints = obj["endpoints"] or []
     if backwards:
-        address = _address_of(question.name)
-        endpoints = [endpoint for endpoint in endpoints if address in map(_canonical_of, endpoint["addresses"])]
+        address = address_of(question.name)
+        endpoints = [endpoint for endpoint in endpoints if address in map(canonical, endpoint["addresses"])]
         return (service, obj["addressType"], endpoints) if service and endpoints else None
     if (key[0], service) not in services or obj["addressType"] == "FQDN" or not endpoints:
         return None
     return service, endpoints, obj["ports"]
-
-
-def _canonical_of(text: str) -> str:
-    return str(ip_address(text))
 
 
 def _text(answer: Answer) -> str:

@@ -32,7 +32,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    async def create_server(self, factory: Callable[[], Any], host: Any = None, port: Any = None, **_: Any) -> Any:
+    async def create_server(  # type: ignore[override]
+        self, factory: Callable[[], Any], host: Any = None, port: Any = None, **_: Any
+    ) -> Any:
         bound = int(port or 0) or 6443 + len(self._listeners)
         self._listeners[bound] = factory
         return _Server(self._listeners, bound)
@@ -55,7 +57,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         client.connection_made(here)
         return here, client
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """At once: threads would make every run another one."""
         future = self.create_future()
         try:

@@ -187,10 +187,10 @@ class _Maker:
         return question_of(self._random, home, name, None)
 
     def _home(self) -> str:
-        return self._pick(NAMESPACES[:1] * 3 + NAMESPACES)
+        return self._random.choice(NAMESPACES[:1] * 3 + NAMESPACES)
 
     def _plural(self) -> str:
-        return self._pick(PLURALS)
+        return self._random.choice(PLURALS)
 
     def _up_to(self, most: int) -> int:
         return self._random.randint(1, most)
@@ -202,7 +202,7 @@ class _Maker:
         return self._random.choice(choices)
 
     def _weighted(self, choices: list[tuple[Callable[[], Operation], int]]) -> Operation:
-        makers, weights = zip(*choices, strict=True)
+        makers, weights = [maker for maker, _ in choices], [weight for _, weight in choices]
         return self._random.choices(makers, weights)[0]()
 
 

@@ -6,6 +6,7 @@ Only what the model asks for is here: A, AAAA, SRV, PTR, CNAME and TXT, default 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -117,7 +118,7 @@ def _service(name: str, labels: list[str], service: Object | None, rtype: str, s
             declared = {(text, proto) for text, proto, _ in _ports(service["spec"])}
     else:
         numbers = chosen(_ports(service["spec"]))
-        pairs = [(own, _canonical(address), number) for address in _cluster_ips(service) for number in numbers]
+        pairs = [(own, canonical(address), number) for address in _cluster_ips(service) for number in numbers]
         declared = {(text, proto) for text, proto, _ in _ports(service["spec"])}
         found = bool(numbers)
     if not found:
@@ -136,8 +137,8 @@ def _service(name: str, labels: list[str], service: Object | None, rtype: str, s
 
 
 def _reverse(question: Question, state: State) -> list[Answer]:
-    address = _address_of(question.name)
-    services = [key for key, service in state.services.items() if address in map(_canonical, _cluster_ips(service))]
+    address = address_of(question.name)
+    services = [key for key, service in state.services.items() if address in map(canonical, _cluster_ips(service))]
     if services:
         # C8: one of them, and endpoints are not looked at.
         sets = [[f"{name}.{namespace}.svc.{ZONE}"] for namespace, name in services]
@@ -171,7 +172,7 @@ def _published(key: Key, state: State) -> list[_Endpoint]:
             if ready is False and not everybody:
                 continue
             for text in endpoint["addresses"]:
-                label, address = endpoint.get("hostname") or _dashed(text), _canonical(text)
+                label, address = endpoint.get("hostname") or _dashed(text), canonical(text)
                 by = {label.lower()} if endpoint.get("hostname") else {label.lower(), _dashed(address)}
                 found.append(_Endpoint(label, address, frozenset(by), _ports(obj)))
     return found
@@ -200,7 +201,9 @@ def _dashed(text: str) -> str:
     return f"{label}0" if label.endswith("-") else label
 
 
-def _canonical(text: str) -> str:
+@functools.lru_cache(maxsize=10_000)
+def canonical(text: str) -> str:
+    """The one spelling of an address."""
     return str(ip_address(text))
 
 
@@ -212,9 +215,11 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _address_of(name: str) -> str:
+@functools.lru_cache(maxsize=10_000)
+def address_of(name: str) -> str:
+    """The address that a complete name of a reverse zone stands for."""
     labels = name.split(".")[:-3][::-1]
     if name.endswith(".in-addr.arpa."):
         return ".".join(labels)
     digits = "".join(labels)
-    return _canonical(":".join(digits[at : at + 4] for at in range(0, 32, 4)))
+    return canonical(":".join(digits[at : at + 4] for at in range(0, 32, 4)))

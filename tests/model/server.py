@@ -50,7 +50,6 @@ class ModelServer(FakeApiServer):
         self.page_objects = 0
         self.expired_pages = 0
         self.ambushes: dict[str, list[Callable[[], None]]] = defaultdict(list)
-        self.sent: dict[str, list[bytes]] = defaultdict(list)
         self._snapshots: dict[str, tuple[int, list[Object]]] = {}
 
     def object(self, plural: str, key: Key) -> Object | None:
@@ -95,7 +94,7 @@ class ModelServer(FakeApiServer):
             if "send" in watch.__dict__:
                 continue
             lines: list[bytes] = []
-            watch.send = lines.append  # type: ignore[method-assign]
+            watch.send = lines.append  # type: ignore[method-assign, assignment]
             for _, kind, obj, old in self._history[plural][-count:]:
                 self._send_event(watch, kind, obj, old)
             del watch.send
