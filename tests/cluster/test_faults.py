@@ -141,7 +141,7 @@ def goes_stale(control_plane: ControlPlane, token: str, folder: Path, forget: Ca
         becomes(daemon, comes, "A", "10.7.0.4", within=SYNCS)
         comes_to(daemon, f"only.{comes}", "A", ["10.7.0.4"])
         waits_for(daemon, "every watch is open again", watches)
-        assert was_told(daemon, 410)
+        waits_for(daemon, "its version is gone", lambda daemon: was_told(daemon, 410))
         assert counted(daemon, "hsdnsd_watch_relists_total") >= relists + len(KINDS)
         api.replace(endpoint_slice(space, "same", [endpoint("10.7.0.1", "only"), endpoint("10.7.0.5", "more")]))
         becomes(daemon, same, "A", "10.7.0.1", "10.7.0.5", before=frozenset(["10.7.0.1"]))
