@@ -9,7 +9,7 @@ from typing import NoReturn
 from hsdnsd.kube.client import open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.selector import parse_selector
-from hsdnsd.kube.source import Sink, Watched, WatchState
+from hsdnsd.kube.source import Held, Sink, Watched, WatchState
 from hsdnsd.kube.union import Ledger, Together
 from hsdnsd.records.model import Kind
 
@@ -51,6 +51,7 @@ class ApiServer:
         self,
         kubeconfig: str,
         kinds: Iterable[Kind],
+        held: Held,
         *,
         labels: str = "",
         namespace_labels: str = "",
@@ -59,6 +60,7 @@ class ApiServer:
         """
         Args:
             kubeconfig: a path; "": the pod's own service account.
+            held: what `run` tells its sink ends up there.
             labels: selects Services, EndpointSlices and Pods. namespace_labels: selects Namespaces.
             scoped: see `resources_of`.
 
@@ -68,6 +70,7 @@ class ApiServer:
         parse_selector(labels)
         parse_selector(namespace_labels)
         self._kubeconfig = kubeconfig
+        self._held = held
         in_order = sorted(kinds, key=lambda kind: kind.value)
         self._kinds = [
             [(resource, WatchState(kind.value)) for resource in resources_of(kind, labels, namespace_labels, scoped)]
@@ -86,7 +89,7 @@ class ApiServer:
                 for parts in self._kinds:
                     ledger = Ledger(len(parts)) if len(parts) > 1 else None
                     for part, (resource, state) in enumerate(parts):
-                        reflector = Reflector(client, resource, state, sink, ledger=ledger, part=part)
+                        reflector = Reflector(client, resource, state, sink, self._held, ledger=ledger, part=part)
                         running.create_task(reflector.run(), name=f"watch {resource.path} {resource.label_selector}")
         finally:
             await client.close()

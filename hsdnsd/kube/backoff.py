@@ -11,6 +11,11 @@ from collections.abc import Callable
 
 from hsdnsd.kube.source import Cause
 
+# When a watch is cut that was well, the zone must not stand still: behind a proxy or a load balancer the next one is
+# open at once. Spread all the same, because a server that dies cuts the watches of a whole fleet; and after a watch
+# that was hardly open not at all, so that a server that cuts everything is not asked without a pause.
+AT_ONCE = 0.05  # seconds, at most
+STEADY = 5.0  # seconds that a watch was open
 MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0  # seconds
 GROWTH = 1.5
 # A denial may be over soon: for so long after the server could not be reached, or after a kind that had been granted
@@ -39,12 +44,15 @@ class Backoff:
         self._denials = 0
         self._settles_until = 0.0
         self._last = Cause.START
+        self._steady = False
 
-    def reset(self) -> None:
-        """All is well."""
-        self._failures = 0
-        self._denials = 0
-        self._last = Cause.START
+    def lived(self, seconds: float) -> None:
+        """A watch ended that was open for so long; 0.0: none was."""
+        self._steady = seconds >= STEADY
+        if seconds >= HEALTHY:
+            self._failures = 0
+            self._denials = 0
+            self._last = Cause.START
 
     def after(self, cause: Cause, now: float, asked: float, granted: bool) -> float:
         """Seconds to wait after a failure at monotonic time `now`.
@@ -56,6 +64,8 @@ class Backoff:
         last, self._last = self._last, cause
         if cause is Cause.TRANSPORT:
             self._settles_until = now + SETTLING
+            if self._steady:
+                return max(asked, AT_ONCE * self._chance())
         if cause is Cause.GONE and last is not Cause.GONE:
             return asked
         if cause not in _DENIALS:

@@ -14,8 +14,9 @@ import logging
 import os
 import ssl
 import sys
+import threading
 import types
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,7 +146,7 @@ class Client:
         try:
             raw = await self._send(session, path, params, timeout)
             try:
-                yield Response(raw, self._library.transport_errors)
+                yield Response(raw, self._library, self._read_timeout)
             finally:
                 raw.close()
         finally:
@@ -211,9 +212,10 @@ async def open_client(
 class Response:
     """An answer whose body has not been read yet."""
 
-    def __init__(self, raw: Any, errors: tuple[type[Exception], ...]) -> None:
+    def __init__(self, raw: Any, library: _Library, read_timeout: float) -> None:
         self._raw = raw
-        self._errors = errors
+        self._library = library
+        self._read_timeout = read_timeout
         self._splitter = LineSplitter(LINE_OCTETS)
         self.status: int = raw.status
 
@@ -263,9 +265,16 @@ class Response:
     async def _chunk(self) -> bytes:
         try:
             chunk: bytes = await self._raw.content.readany()
-        except self._errors as error:
-            raise TransportError(_told(error)) from error
+        except self._library.transport_errors as error:
+            raise TransportError(self._why_cut(error)) from error
         return chunk
+
+    def _why_cut(self, error: Exception) -> str:
+        if isinstance(error, self._library.silence_errors):
+            return f"nothing was heard for {self._read_timeout:g} s"
+        if isinstance(error, self._library.cut_errors):  # it would tell what the parser of HTTP still waited for
+            return "the connection was closed in the midst of the answer"
+        return f"the connection was cut: {_told(error)}"
 
 
 def _told(error: BaseException, path: str = "") -> str:
@@ -322,6 +331,8 @@ class _Library(NamedTuple):
     load_kube_config: Any
     load_incluster_config: Any
     transport_errors: tuple[type[Exception], ...]
+    cut_errors: tuple[type[Exception], ...]
+    silence_errors: tuple[type[Exception], ...]
     tls_errors: tuple[type[Exception], ...]
     config_errors: tuple[type[Exception], ...]
     renewal_errors: tuple[type[Exception], ...]
@@ -330,12 +341,14 @@ class _Library(NamedTuple):
 def _load_library() -> _Library:
     if _PACKAGE not in sys.modules:
         try:
-            _import_lean()
+            with _without_authorities():
+                _import_lean()
         except (ImportError, AttributeError) as error:
             log.warning("kubernetes_asyncio is laid out anew: importing all of it, 33 MiB (%s)", one_line(str(error)))
             for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
                 del sys.modules[name]
-    import aiohttp
+    with _without_authorities():
+        import aiohttp
     import kubernetes_asyncio.client
     import kubernetes_asyncio.config
     import yaml
@@ -350,10 +363,29 @@ def _load_library() -> _Library:
         kubernetes_asyncio.config.load_kube_config,
         kubernetes_asyncio.config.load_incluster_config,
         transport_errors,
+        (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError),
+        (aiohttp.SocketTimeoutError,),
         (aiohttp.ClientSSLError, ssl.SSLError),
         config_errors,
         (*config_errors, *_SHAPE_ERRORS),
     )
+
+
+@contextlib.contextmanager
+def _without_authorities() -> Iterator[None]:
+    """aiohttp makes two TLS contexts when it is imported, and each reads the system's authorities: 60 ms, for contexts
+    that nobody uses here. In other threads they are read as ever."""
+    thread, read = threading.get_ident(), ssl.SSLContext.set_default_verify_paths
+
+    def spare(context: ssl.SSLContext) -> None:
+        if threading.get_ident() != thread:
+            read(context)
+
+    ssl.SSLContext.set_default_verify_paths = spare  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        ssl.SSLContext.set_default_verify_paths = read  # type: ignore[method-assign]
 
 
 def _import_lean() -> None:

@@ -18,6 +18,7 @@ from hsdnsd.records.model import (
 )
 
 _HEADLESS = "None"
+_POD_KINDS = ("Pod", "", None)
 _FINISHED_PHASES = frozenset(("Succeeded", "Failed", "Unknown"))
 
 
@@ -60,28 +61,29 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
     service = meta.labels.service if meta.labels is not None else None
     if not service or obj.address_type == "FQDN":
         return None
-    endpoints = []
-    for endpoint in obj.endpoints or ():
-        addresses = tuple(
-            [(packed, text) for text in endpoint.addresses or () if (packed := pack_address(text)) is not None]
-        )
-        if not addresses:
-            continue
-        ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-        hostname = endpoint.hostname or ""
-        pod = ""
-        target = endpoint.target
-        if target is not None and target.name and target.kind in ("Pod", "", None):
-            # One string for both where a StatefulSet's pod is its own hostname.
-            pod = hostname if target.name == hostname else target.name
-        endpoints.append(EndpointFact(addresses, ready, hostname, pod))
+    endpoints = map(_endpoint_fact, obj.endpoints or ())
     return EndpointSliceFact(
         intern(meta.namespace or "default"),
         meta.name,
         intern(service),
-        tuple(endpoints),
+        tuple([endpoint for endpoint in endpoints if endpoint.addresses]),
         tuple([_port(port.name, port.protocol, port.port) for port in obj.ports or ()]),
     )
+
+
+def _endpoint_fact(endpoint: objects.Endpoint) -> EndpointFact:
+    texts = endpoint.addresses or ()
+    if len(texts) == 1:  # nearly all
+        packed = pack_address(texts[0])
+        addresses: tuple[tuple[bytes, str], ...] = () if packed is None else ((packed, texts[0]),)
+    else:
+        addresses = tuple([(packed, text) for text in texts if (packed := pack_address(text)) is not None])
+    conditions, target, hostname = endpoint.conditions, endpoint.target, endpoint.hostname or ""
+    ready = conditions is None or conditions.ready is not False
+    if target is None or not target.name or target.kind not in _POD_KINDS:
+        return EndpointFact(addresses, ready, hostname)
+    # One string for both where a StatefulSet's pod is its own hostname.
+    return EndpointFact(addresses, ready, hostname, hostname if target.name == hostname else target.name)
 
 
 def pod_fact(obj: objects.Pod) -> PodFact | None:

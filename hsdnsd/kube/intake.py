@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -14,9 +14,9 @@ from hsdnsd.errors import HsdnsdError
 from hsdnsd.kube import objects
 from hsdnsd.kube.convert import to_fact
 from hsdnsd.kube.oneline import one_line
-from hsdnsd.kube.source import Cause, Sink, WatchState
-from hsdnsd.kube.union import Ledger
-from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, Upserted
+from hsdnsd.kube.source import Cause, Held, Sink, WatchState
+from hsdnsd.kube.union import Alone, Ledger
+from hsdnsd.records.model import Amended, Change, Deleted, Key, Kind, Listed, Memory, Upserted
 
 T = TypeVar("T")
 
@@ -56,7 +56,8 @@ class Intake:
     """Turns objects and events of one kind into changes, in the order in which they come.
 
     Events may be told twice, and deletions of what never was: a change says what is, so nothing follows from that.
-    Objects of a list are delivered as they come, which takes none of them back in time: lists are consistent reads.
+    Of a list waits, until it has ended, what differs from what is held: no answer is made from half a list. (Where
+    nothing is held yet, nothing is answered either, and objects are delivered as they come.)
 
     Attributes:
         version: resourceVersion to watch from; "": there is none, list first.
@@ -67,14 +68,16 @@ class Intake:
         kind: Kind,
         state: WatchState,
         sink: Sink,
+        held: Held,
         *,
-        ledger: Ledger | None = None,
+        ledger: Ledger | Alone | None = None,
         part: int = 0,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """
         Args:
+            held: what the sink is told ends up there.
             ledger: shared with the other parts that the kind is watched in, of which this is number `part`.
             clock: measures work, in seconds. wall: Unix time.
         """
@@ -82,23 +85,37 @@ class Intake:
         self._kind = kind
         self._state = state
         self._sink = sink
-        self._ledger = ledger
+        self._held = held
+        self._ledger = ledger or Alone()
         self._part = part
         self._clock = clock
         self._wall = wall
         self._reason = Cause.START  # of the next list
         self._delivery = 0.0  # seconds
         self._decoder = msgspec.json.Decoder(objects.OBJECT_OF[kind])
-        self._told: set[Key] | None = None  # what a list that has not ended holds
+        self._told_decoder = msgspec.json.Decoder(objects.told_type(kind))
+        self._told: set[Key] | None = None  # what a list holds that has not ended, or is not in force
+        self._news: dict[Key, Memory] = {}  # how that differs from what is held
+        self._portions: Iterator[Amended] = iter(())  # of what a list that has ended changes
+        self._there: Collection[Key] = ()  # after that
+        self._next_version = ""
         self._odd: set[Key] = set()  # what the log was told of
 
     @property
     def listing(self) -> bool:
-        """A list has begun and not ended: what it does not hold is still in force."""
+        """A list has begun, and what it says is not in force."""
         return self._told is not None
+
+    @property
+    def _waits(self) -> bool:
+        """Whether what is told now must not be in force yet. (Where all parts of a kind are listed for the first time
+        while it is held as it was recalled, they come into force together.)"""
+        return (self._told is not None or not self._ledger.complete) and self._held.knows(self._kind)
 
     def begin_list(self) -> None:
         self._told = set()
+        self._news = {}
+        self._next_version = ""
 
     def begin_watch(self) -> None:
         self._told = None
@@ -121,28 +138,53 @@ class Intake:
 
     def item(self, raw: msgspec.Raw) -> None:
         """One object of a page."""
-        self._timed(self._upsert, raw)
+        self._timed(self._take_object, raw)
 
     def end_list(self, version: str | None) -> None:
-        """All objects of the list have been told: the others are gone.
+        """All objects of the list have been told: the others are gone. What that changes is in force now, or when
+        `settle` has been called often enough.
 
         Raises:
             EndedError: it has no version to watch from.
         """
         if not version:
             raise EndedError(Cause.JUNK, "a list without resourceVersion")
+        self._next_version = version
+        known = self._held.knows(self._kind)
+        self._there = self._ledger.listed(self._part, self._told or set(), self._news)
+        self._news = {}
+        self._portions = iter(())
+        if self._ledger.complete and (known or self._ledger.waiting):
+            gone = self._held.beyond(self._kind, self._there)
+            change = Amended(self._kind, tuple(self._ledger.waiting.values()), tuple(gone))
+            self._portions = self._held.portions(change)
+        elif self._ledger.complete:
+            self._emit(Listed(self._kind, self._there))
+        self.settle()
+
+    def settle(self) -> bool:
+        """Put the next portion of what a list that has ended changes in force, if there is one.
+
+        Returns:
+            Whether more are left, and the event loop is to have its turn before the next.
+        """
+        if not self._next_version:
+            return False
+        for portion in self._portions:
+            waiting = self._ledger.waiting
+            told = tuple([memory for memory in portion.told if waiting.pop(memory.key, None) is not None])
+            gone = tuple([key for key in portion.gone if key not in self._there])
+            if told or gone or portion.last:
+                self._emit(Amended(self._kind, told, gone, portion.last))
+            if not portion.last:
+                return True
+        self._told, self._there = None, ()
+        self.version, self._next_version = self._next_version, ""
         if self._state.synced:
             self._state.relists += 1
         self._state.synced = True
         self._state.lists[self._reason.value] += 1
-        told, self._told = self._told or set(), None
-        self.version = version
-        if self._ledger is None:
-            self._emit(Listed(self._kind, told))
-        else:
-            self._ledger.listed(self._part, told)
-            if self._ledger.complete:
-                self._emit(Listed(self._kind, self._ledger.keys))
+        return False
 
     def take(self, line: bytes) -> None:
         """One line of a watch.
@@ -161,11 +203,24 @@ class Intake:
 
     def _take(self, line: bytes) -> None:
         try:
+            told = self._told_decoder.decode(line)
+        except _DECODE_ERRORS:  # something else than an object, or an odd one: look closer
+            self._take_other(line)
+            return
+        if told.type in ("ADDED", "MODIFIED"):
+            if self._told is None:
+                self._state.events += 1
+            self._upsert(told.object)
+        else:
+            self._take_other(line)
+
+    def _take_other(self, line: bytes) -> None:
+        try:
             event = _EVENT.decode(line)
             if self._told is None and event.type in ("ADDED", "MODIFIED", "DELETED"):
                 self._state.events += 1
             if event.type in ("ADDED", "MODIFIED"):
-                self._upsert(event.object)
+                self._take_object(event.object)
             elif event.type == "DELETED":
                 self._delete(_HEAD.decode(event.object).metadata)
             elif event.type == "BOOKMARK":
@@ -175,44 +230,61 @@ class Intake:
         except _DECODE_ERRORS as error:
             raise EndedError(Cause.JUNK, f"not a watch event: {one_line(str(error))}", lists_again=True) from None
 
-    def _upsert(self, raw: msgspec.Raw | bytes) -> None:
-        """An object as it is now. One that can't be understood is left out: its last good state stays until the next
-        list, and all others are as they should be."""
+    def _take_object(self, raw: msgspec.Raw | bytes) -> None:
+        """One that can't be understood is left out: its last good state stays until the next list, and all others are
+        as they should be."""
         try:
             obj = self._decoder.decode(raw)
         except _DECODE_ERRORS as error:
             self._skip(raw, str(error))
-            return
+        else:
+            self._upsert(obj)
+
+    def _upsert(self, obj: objects.Object) -> None:
+        """An object as it is now."""
         fact = to_fact(obj)
         key = fact.key if fact is not None else self._key(obj.metadata)
         version = obj.metadata.resource_version or ""
         if self._told is None:
             self._advance(version)
-        elif fact is None:
-            self._told.discard(key)
-        else:
-            self._told.add(key)
         if fact is None:
             self._gone(key, version)
-        elif self._ledger is None or self._ledger.upserted(self._part, key, version):
-            self._emit(Upserted(fact))
-            if self._told is None and isinstance(obj, objects.EndpointSlice):
-                self._observe(obj.metadata)
+            return
+        if self._told is not None:
+            self._told.add(key)
+        if not self._ledger.upserted(self._part, key, version):
+            return
+        self._ledger.waiting.pop(key, None)
+        if self._waits:
+            waiting = self._ledger.waiting if self._told is None else self._news
+            waiting.pop(key, None)
+            if (news := self._held.news(fact)) is not None:
+                waiting[key] = news
+            return
+        self._news.pop(key, None)
+        self._emit(Upserted(fact))
+        if self._told is None and isinstance(obj, objects.EndpointSlice):
+            self._observe(obj.metadata)
 
     def _key(self, meta: objects.HeadMeta | objects.Meta) -> Key:
         return objects.key_of(self._kind, meta.namespace, meta.name or "")
 
     def _delete(self, meta: objects.HeadMeta) -> None:
-        key = self._key(meta)
         if self._told is None:
             self._advance(meta.resource_version)
-        else:
-            self._told.discard(key)
-        self._gone(key, meta.resource_version or "")
+        self._gone(self._key(meta), meta.resource_version or "")
 
     def _gone(self, key: Key, version: str) -> None:
-        if self._ledger is None or self._ledger.deleted(self._part, key, version):
-            self._emit(Deleted(self._kind, key))
+        waits = self._waits
+        if self._told is not None:
+            self._told.discard(key)
+            self._news.pop(key, None)
+            if waits:  # its end says that too
+                return
+        if self._ledger.deleted(self._part, key, version):
+            self._ledger.waiting.pop(key, None)
+            if not waits:
+                self._emit(Deleted(self._kind, key))
 
     def _observe(self, meta: objects.SliceMeta) -> None:
         """How long it took from what made Kubernetes change a slice until the change was in the answers. The clocks

@@ -14,8 +14,7 @@ from typing import NoReturn
 from hsdnsd.kube.oneline import one_line
 from hsdnsd.kube.snapshot import Header, SnapshotError, decode, encode
 from hsdnsd.kube.source import Watched
-from hsdnsd.records.memory import Memory
-from hsdnsd.records.model import Kind
+from hsdnsd.records.model import Kind, Memory
 from hsdnsd.records.result import Owner
 from hsdnsd.records.table import Table
 

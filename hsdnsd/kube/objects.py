@@ -7,7 +7,7 @@ their envelope and are decoded one at a time, so one that can't be understood st
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -121,6 +121,7 @@ class Pod(msgspec.Struct, gc=False):
 
 
 Object = Service | EndpointSlice | Namespace | Pod
+AnyObject = TypeVar("AnyObject", Service, EndpointSlice, Namespace, Pod)
 
 OBJECT_OF: dict[Kind, type[Service | EndpointSlice | Namespace | Pod]] = {
     Kind.SERVICE: Service,
@@ -158,6 +159,13 @@ class Event(msgspec.Struct, gc=False):
     kind: str = ""
 
 
+class Told(msgspec.Struct, Generic[AnyObject], gc=False):
+    """A line of a watch as nearly all are, decoded in one go: an object of the kind that is watched."""
+
+    type: str
+    object: AnyObject
+
+
 class ListMeta(msgspec.Struct, gc=False):
     resource_version: str | None = msgspec.field(default=None, name="resourceVersion")
     next_page: str | None = msgspec.field(default=None, name="continue")
@@ -181,3 +189,9 @@ class Status(msgspec.Struct, gc=False):
 def key_of(kind: Kind, namespace: str | None, name: str) -> Key:
     """Identity of an object. A Namespace has none of its own; elsewhere the API's default is "default"."""
     return Key("" if kind is Kind.NAMESPACE else namespace or "default", name)
+
+
+def told_type(kind: Kind) -> Any:
+    """The type of `Told` of a kind's objects."""
+    told: Any = Told
+    return told[OBJECT_OF[kind]]

@@ -21,7 +21,7 @@ from hsdnsd.kube.backoff import HEALTHY, Backoff
 from hsdnsd.kube.client import Client, Response, TransportError
 from hsdnsd.kube.intake import EndedError, Intake
 from hsdnsd.kube.lines import LineTooLongError
-from hsdnsd.kube.source import Cause, Sink, WatchState
+from hsdnsd.kube.source import Cause, Held, Sink, WatchState
 from hsdnsd.kube.union import Ledger
 from hsdnsd.records.model import Kind
 
@@ -39,7 +39,7 @@ STREAMED_LIST_TIMEOUT = 60.0
 WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together
 SHORT = 1.0  # seconds; a server that ends watches so soon would otherwise be asked without a pause
 
-_TURN_OCTETS = 32 << 10  # of objects between two turns of the event loop: some 2 ms of decoding and taking in
+_TURN_OCTETS = 96 << 10  # of objects between two turns of the event loop: some 2 ms of decoding and taking in
 
 _CAUSES = {401: Cause.UNAUTHORIZED, 403: Cause.FORBIDDEN, 410: Cause.GONE}
 _GRANT = "; it takes the right to list and watch (deploy/rbac.yaml)"
@@ -67,6 +67,7 @@ class Reflector:
         resource: Resource,
         state: WatchState,
         sink: Sink,
+        held: Held,
         *,
         ledger: Ledger | None = None,
         part: int = 0,
@@ -76,13 +77,13 @@ class Reflector:
     ) -> None:
         """
         Args:
-            ledger, part: see `Intake`.
+            held, ledger, part: see `Intake`.
             pause, clock, chance: what waiting, monotonic time and a random number from [0, 1) are (tests own them).
         """
         self._client = client
         self._resource = resource
         self._state = state
-        self._intake = Intake(resource.kind, state, sink, ledger=ledger, part=part)
+        self._intake = Intake(resource.kind, state, sink, held, ledger=ledger, part=part)
         self._backoff = Backoff(chance)
         self._pause = pause
         self._clock = clock
@@ -108,8 +109,8 @@ class Reflector:
             except LineTooLongError as error:
                 end = EndedError(Cause.JUNK, str(error), lists_again=True)
             self._state.connected = False
+            self._backoff.lived(self._lived())
             if self._lived() >= HEALTHY:
-                self._backoff.reset()
                 self._recovered()
             if end is not None:
                 await self._recover(end, renewals)
@@ -175,6 +176,8 @@ class Reflector:
             next_page = page.metadata.next_page or ""
             if not next_page:
                 self._intake.end_list(page.metadata.resource_version)
+                while self._intake.settle():
+                    await self._turn()
                 return
 
     async def _watch(self) -> bool:
@@ -203,6 +206,8 @@ class Reflector:
                     self._state.last_alive = self._clock()
                     for line in lines:
                         self._intake.take(line)
+                        while self._intake.settle():
+                            await self._turn()
                         if not self._intake.listing:
                             if not self._state.connected:
                                 self._state.connected = True
@@ -232,8 +237,12 @@ class Reflector:
         """Objects that are all there already would else keep the event loop from answering anybody."""
         self._taken += octets
         if self._taken >= _TURN_OCTETS:
-            self._taken = 0
-            await asyncio.sleep(0)
+            await self._turn()
+
+    async def _turn(self) -> None:
+        """Let the event loop do what else there is."""
+        self._taken = 0
+        await asyncio.sleep(0)
 
 
 async def _must_be_ok(response: Response) -> None:

@@ -16,8 +16,7 @@ import msgspec
 
 from hsdnsd.errors import HsdnsdError
 from hsdnsd.kube.oneline import one_line
-from hsdnsd.records.memory import Memory, SliceMemory
-from hsdnsd.records.model import Kind, NamespaceFact, PodFact, ServiceFact
+from hsdnsd.records.model import Kind, Memory, NamespaceFact, PodFact, ServiceFact, SliceMemory
 
 MAGIC: Final = b"hsdnsd snapshot\n"
 VERSION: Final = 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Protocol
 
-from hsdnsd.records.model import Change
+from hsdnsd.records.model import Amended, Change, Fact, Key, Kind, Memory
 
 # `WatchState.kind` of the objects that manifests hold beside the kinds that are read.
 OTHER_KINDS = "other"
@@ -16,12 +16,21 @@ OTHER_KINDS = "other"
 Sink = Callable[[Change], None]
 
 
+class Held(Protocol):
+    """What a source has to know of what is held, so that a list can be compared with it; see `Table`."""
+
+    def knows(self, kind: Kind) -> bool: ...
+    def news(self, fact: Fact) -> Memory | None: ...
+    def beyond(self, kind: Kind, keys: Collection[Key]) -> list[Key]: ...
+    def portions(self, change: Amended) -> Iterator[Amended]: ...
+
+
 class Source(Protocol):
     """Manifests on disk, or the API server."""
 
     async def run(self, sink: Sink) -> None:
-        """Deliver all objects of each kind first, up to its `Replaced` or `Listed`, then changes, until cancelled.
-        Never returns by itself.
+        """Deliver all objects of each kind first, up to its `Replaced`, `Listed` or last `Amended`, then changes,
+        until cancelled. Never returns by itself.
 
         Raises:
             StartError: what was configured can't work (no such directory, kubeconfig not readable).

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hsdnsd.kube.source import Durations, WatchState
-from hsdnsd.records.model import Key
+from hsdnsd.records.model import Key, Memory
 
 
 class Ledger:
@@ -14,9 +14,13 @@ class Ledger:
 
     The parts' selectors exclude each other, but an object whose labels change goes from one to the other, and the two
     watches tell of that in any order: where they contradict each other, the newer version holds.
+
+    Attributes:
+        waiting: what lists that have ended said, and is not in force yet.
     """
 
     def __init__(self, parts: int) -> None:
+        self.waiting: dict[Key, Memory] = {}
         self._parts = parts
         self._listed: set[int] = set()
         self._held: dict[Key, int] = {}  # version * parts + part: a tuple for each would take twice the memory
@@ -25,11 +29,6 @@ class Ledger:
     def complete(self) -> bool:
         """Whether every part has been listed at least once."""
         return len(self._listed) == self._parts
-
-    @property
-    def keys(self) -> Collection[Key]:
-        """The objects that there are."""
-        return self._held.keys()
 
     def upserted(self, part: int, key: Key, version: str) -> bool:
         """A part tells of an object; False if another has told something newer of it."""
@@ -47,11 +46,43 @@ class Ledger:
         self._held.pop(key, None)
         return True
 
-    def listed(self, part: int, told: Collection[Key]) -> None:
-        """The list of a part has ended: of its objects only these are left."""
+    def listed(self, part: int, told: Collection[Key], news: Mapping[Key, Memory]) -> Collection[Key]:
+        """The list of a part has ended: of its objects only these are left.
+
+        Args:
+            news: of the objects how they differ from what is held; what nobody else has told of since waits now.
+
+        Returns:
+            The objects that there are; changes with them.
+        """
         self._listed.add(part)
         for key in [key for key, held in self._held.items() if held % self._parts == part and key not in told]:
             del self._held[key]
+        self.waiting = {key: memory for key, memory in self.waiting.items() if key in self._held}
+        for key, memory in news.items():
+            held = self._held.get(key)
+            if held is not None and held % self._parts == part:
+                self.waiting[key] = memory
+        return self._held.keys()
+
+
+class Alone:
+    """As a `Ledger`, for a kind that is watched in one part, and so needs no books."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, Memory] = {}
+        self.complete = False
+
+    def upserted(self, _part: int, _key: Key, _version: str) -> bool:
+        return True
+
+    def deleted(self, _part: int, _key: Key, _version: str) -> bool:
+        return True
+
+    def listed(self, _part: int, told: Collection[Key], news: Mapping[Key, Memory]) -> Collection[Key]:
+        self.complete = True
+        self.waiting = dict(news)
+        return told
 
 
 class Together:

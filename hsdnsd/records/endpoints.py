@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
@@ -95,30 +95,33 @@ def boil_down(fact: EndpointSliceFact, ports: tuple[Port, ...], pod_names: bool,
         pod_names: an endpoint without hostname is called after its pod.
         dotted: even if the pod's name has dots, and so is a name that nobody can ask for (CoreDNS).
     """
+    ordered: Sequence[EndpointFact] = fact.endpoints
+    unready = [endpoint for endpoint in ordered if not endpoint.ready]
+    if unready:
+        ordered = [endpoint for endpoint in ordered if endpoint.ready] + unready
     addresses: list[bytes] = []
     names: list[bytes | None] = []
-    texts: list[str | None] = []
-    ready = 0
-    for state in (True, False):
-        for endpoint in fact.endpoints:
-            if endpoint.ready is not state:
-                continue
-            name = _given_name(endpoint, pod_names, dotted) if endpoint.hostname or pod_names else None
-            for address, text in endpoint.addresses:
-                addresses.append(address)
-                names.append(name)
-                spelled = name is None and len(address) != 4 and 0 < len(text) < MAX_LABEL
-                texts.append(text if spelled else None)
-        if state:
-            ready = len(addresses)
+    texts: dict[int, str] = {}
+    name: bytes | None
+    for endpoint in ordered:
+        hostname = endpoint.hostname
+        if hostname and len(hostname) <= MAX_LABEL and hostname.isascii():
+            name = _LENGTHS[len(hostname)] + hostname.encode()
+        else:
+            name = _pod_name(endpoint.pod, dotted) if pod_names else None
+        for address, text in endpoint.addresses:
+            if name is None and len(address) != 4 and 0 < len(text) < MAX_LABEL:
+                texts[len(addresses)] = text
+            addresses.append(address)
+            names.append(name)
     given = tuple(names) if any(names) else None
     return Endpoints(
-        ports=ports,
-        addresses=tuple(addresses),
-        names=given,
-        folded=given and fold(given),
-        texts=tuple(texts) if any(texts) else None,
-        ready=ready,
+        ports,
+        tuple(addresses),
+        given,
+        given and fold(given),
+        tuple(map(texts.get, range(len(addresses)))) if texts else None,
+        len(addresses) - sum([len(endpoint.addresses) for endpoint in unready]),
     )
 
 
@@ -139,12 +142,8 @@ def wire_label(label: bytes) -> bytes:
     return _LENGTHS[len(label)] + label
 
 
-def _given_name(endpoint: EndpointFact, pod_names: bool, dotted: bool) -> bytes | None:
-    hostname = endpoint.hostname
-    if is_label(hostname):
-        return _LENGTHS[len(hostname)] + hostname.encode()
-    pod = endpoint.pod
-    if not pod_names or not is_label(pod):
+def _pod_name(pod: str, dotted: bool) -> bytes | None:
+    if not is_label(pod):
         return None
     if "." not in pod:
         return wire_label(pod.encode())

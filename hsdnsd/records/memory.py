@@ -1,37 +1,13 @@
-"""What the zones are answered from, in a form that can be written down and read again: facts, slices boiled down."""
+"""Slices as they are held <-> as they are written down, or wait to be held."""
 
 from __future__ import annotations
 
-import msgspec
-
 from hsdnsd.records.endpoints import Endpoints, fold
-from hsdnsd.records.model import Key, NamespaceFact, PodFact, Port, ServiceFact
-
-
-class SliceMemory(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A slice with the endpoints that names are made of; see `Endpoints`. Good under the options it was made with."""
-
-    namespace: str
-    name: str
-    service: str
-    ports: tuple[Port, ...]
-    addresses: tuple[bytes, ...]
-    names: tuple[bytes | None, ...] | None
-    texts: tuple[str | None, ...] | None
-    ready: int
-
-    @property
-    def key(self) -> Key:
-        return Key(self.namespace, self.name)
-
-    def endpoints(self, ports: tuple[Port, ...]) -> Endpoints:
-        """The endpoints; `ports`: the slice's, as an object that may be shared."""
-        folded = self.names and fold(self.names)
-        return Endpoints(ports, self.addresses, self.names, folded, self.texts, self.ready)
+from hsdnsd.records.model import Key, Port, SliceMemory
 
 
 def slice_memory(key: Key, service: str, endpoints: Endpoints) -> SliceMemory:
-    """A slice as it is held."""
+    """A slice with these endpoints."""
     return SliceMemory(
         key.namespace,
         key.name,
@@ -44,4 +20,7 @@ def slice_memory(key: Key, service: str, endpoints: Endpoints) -> SliceMemory:
     )
 
 
-Memory = ServiceFact | SliceMemory | NamespaceFact | PodFact
+def remembered(memory: SliceMemory, ports: tuple[Port, ...]) -> Endpoints:
+    """The endpoints of a slice; `ports`: the slice's, as an object that may be shared."""
+    folded = memory.names and fold(memory.names)
+    return Endpoints(ports, memory.addresses, memory.names, folded, memory.texts, memory.ready)

@@ -20,6 +20,8 @@ class Kind(enum.Enum):
     NAMESPACE = "Namespace"
     POD = "Pod"
 
+    __hash__ = object.__hash__  # Enum's own is Python, and each change looks up some tables by kind
+
 
 class Key(msgspec.Struct, frozen=True, gc=False, order=True):
     """Identity of an object within its kind; `namespace` is "" for a Namespace."""
@@ -125,7 +127,27 @@ class PodFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Key(self.namespace, self.name)
 
 
+class SliceMemory(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A slice with the endpoints that names are made of; see `Endpoints`. Good under the options it was made with."""
+
+    namespace: str
+    name: str
+    service: str
+    ports: tuple[Port, ...]
+    addresses: tuple[bytes, ...]
+    names: tuple[bytes | None, ...] | None
+    texts: tuple[str | None, ...] | None
+    ready: int
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+
 Fact = ServiceFact | EndpointSliceFact | NamespaceFact | PodFact
+
+# What the zones are answered from, in a form that can be written down and read again: facts, slices boiled down.
+Memory = ServiceFact | SliceMemory | NamespaceFact | PodFact
 
 KIND_OF: dict[type, Kind] = {
     ServiceFact: Kind.SERVICE,
@@ -168,4 +190,19 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     keys: Collection[Key]
 
 
-Change = Upserted | Deleted | Replaced | Listed
+class Amended(msgspec.Struct, frozen=True, gc=False):
+    """What a list of one kind said otherwise than it was held, all of it at once: an answer is made from what was
+    before, or from what is after.
+
+    Attributes:
+        told: objects as they are now. gone: those that are not there any more.
+        last: with this everything that the list said is in force.
+    """
+
+    kind: Kind
+    told: tuple[Memory, ...]
+    gone: tuple[Key, ...]
+    last: bool = True
+
+
+Change = Upserted | Deleted | Replaced | Listed | Amended

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable
 
 from hsdnsd.records.addresses import AddressRange
 from hsdnsd.records.held import HeldService, HeldSlice
@@ -28,12 +27,12 @@ class ReverseIndex:
         there = self._holders.get(address, ())
         return there if isinstance(there, tuple) else (there,)
 
-    def link(self, addresses: AbstractSet[bytes], holder: Holder) -> None:
-        """`holder` has these addresses now, each of which it had not."""
+    def link(self, addresses: Collection[bytes], holder: Holder) -> None:
+        """`holder` has these addresses now, each of which it had not (some may stand there twice)."""
         if not self._ordered and self._holders.keys().isdisjoint(addresses):
             self._holders.update(dict.fromkeys(addresses, holder))
             return
-        for address in addresses:
+        for address in set(addresses):
             there = self._holders.get(address)
             if there is None:
                 self._holders[address] = holder

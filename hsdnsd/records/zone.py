@@ -226,7 +226,7 @@ class Zone:
                 found = Found()
             case At.POD:
                 found = find_pod(place, shown, qtype, table, options)
-            case At.REVERSE if place.addresses is not None:
+            case At.REVERSE if place.addresses is not None and table.knows_addresses:
                 found = find_reverse(place.addresses, shown, qtype, table, options)
             case At.SERVICE:
                 service = self._service(place)

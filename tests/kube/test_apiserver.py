@@ -12,6 +12,7 @@ import pytest
 from hsdnsd.errors import StartError
 from hsdnsd.kube.apiserver import ApiServer, resources_of
 from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, Key, Kind, Listed, NamespaceFact, PodFact, Upserted
+from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import FakeApiServer
 
 PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
@@ -49,7 +50,7 @@ class Following:
     """An `ApiServer` that runs beside a test."""
 
     def __init__(self, kubeconfig: str, kinds: Iterable[Kind], **how: Any) -> None:
-        self.source = ApiServer(kubeconfig, kinds, **how)
+        self.source = ApiServer(kubeconfig, kinds, nothing_held(), **how)
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
@@ -186,7 +187,7 @@ def test_a_pod_that_ends_is_deleted(tmp_path: Path) -> None:
 
 
 def test_a_kubeconfig_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> None:
-    source = ApiServer(str(tmp_path / "missing"), Kind)
+    source = ApiServer(str(tmp_path / "missing"), Kind, nothing_held())
     with pytest.raises(StartError, match="missing: No such file"):
         asyncio.run(source.run(lambda change: None))
 
@@ -200,7 +201,7 @@ def test_a_part_that_fails_is_not_hidden(tmp_path: Path) -> None:
     async def body() -> None:
         async with asyncio.timeout(10), FakeApiServer() as api:
             with pytest.raises(ExceptionGroup) as caught:
-                await ApiServer(api.kubeconfig(tmp_path), [Kind.SERVICE]).run(sink)
+                await ApiServer(api.kubeconfig(tmp_path), [Kind.SERVICE], nothing_held()).run(sink)
             assert caught.group_contains(ZeroDivisionError)
 
     asyncio.run(body())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hsdnsd.kube.backoff import (
+    AT_ONCE,
+    HEALTHY,
     MAX_BACKOFF,
     MAX_DENIED,
     MAX_SETTLING,
     MIN_BACKOFF,
     MIN_SETTLING,
     SETTLING,
+    STEADY,
     Backoff,
 )
 from hsdnsd.kube.source import Cause
@@ -87,6 +90,24 @@ def test_health_ends_a_row() -> None:
     backoff = Backoff(lambda: 1.0)
     waits(backoff, Cause.BUSY, 5)
     waits(backoff, Cause.GONE, 1)
-    backoff.reset()
+    backoff.lived(HEALTHY)
     assert waits(backoff, Cause.GONE, 1) == [0.0]
     assert waits(backoff, Cause.BUSY, 1) == [1.0]
+
+
+def test_a_watch_that_was_open_for_a_while_is_opened_again_at_once() -> None:
+    backoff = Backoff(lambda: 1.0)
+    waits(backoff, Cause.TRANSPORT, 2)
+    backoff.lived(STEADY)
+    assert waits(backoff, Cause.TRANSPORT, 1) == [AT_ONCE]
+    backoff.lived(0.0)
+    assert waits(backoff, Cause.TRANSPORT, 2) == [2.25, 3.375]
+    backoff.lived(STEADY)
+    assert backoff.after(Cause.TRANSPORT, 0.0, 7.0, True) == 7.0
+    assert waits(backoff, Cause.BUSY, 1) == [5.0625]
+
+
+def test_one_that_was_hardly_open_is_not() -> None:
+    backoff = Backoff(lambda: 0.0)
+    backoff.lived(STEADY - 0.1)
+    assert waits(backoff, Cause.TRANSPORT, 1) == [MIN_BACKOFF]

@@ -14,6 +14,7 @@ from hsdnsd.kube.reading import Reading
 from hsdnsd.kube.selector import Selector
 from hsdnsd.kube.source import WatchState
 from hsdnsd.records.model import Change, Fact, Kind, Listed, Upserted
+from tests.support.facts import nothing_held
 
 Object = dict[str, Any]
 
@@ -37,6 +38,7 @@ metadata = st.builds(
     st.fixed_dictionaries({"name": names}),
     optional(namespace=names, resourceVersion=st.just("7"), managedFields=st.just([{"f:x": {}}])),
 )
+
 labelled = st.builds(lambda meta, text: {**meta, "labels": text}, metadata, labels)
 protocols = st.sampled_from(["TCP", "UDP", "SCTP"])
 numbers = st.integers(0, 65535)
@@ -110,7 +112,7 @@ def from_manifest(obj: Object, *, as_json: bool) -> dict[Kind, tuple[Fact, ...]]
 
 
 def intake_of(kind: Kind, changes: list[Change]) -> Intake:
-    return Intake(kind, WatchState(kind.value), changes.append)
+    return Intake(kind, WatchState(kind.value), changes.append, nothing_held())
 
 
 @given(services | slices | namespaces | pods)

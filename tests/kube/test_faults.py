@@ -1,18 +1,21 @@
 """What the zones say through every fault of the API server, over real HTTP. Each test has the letter and number of a
-fault; those of the snapshot (F2, F24, F25) are in test_keeper.py and test_snapshot.py, certificates (F10) in
-test_session.py."""
+fault (docs/faults.md, which says where the others are)."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
+import resource
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hsdnsd.kube.backoff import HEALTHY
+from hsdnsd.kube.backoff import AT_ONCE, HEALTHY
 from hsdnsd.records.model import Kind
 from hsdnsd.wire.const import EDE, RRType
 from tests.support.facts import absolute
@@ -114,7 +117,7 @@ def test_f3_a_restarted_server_is_followed_without_growing_waits(tmp_path: Path,
         # After the cut, and after each denial; nothing is waited for because a version is gone. (Which of two watches
         # of the same kind is told what, is chance.)
         if not scoped:
-            assert sorted(followed.pauses) == [0.5, 0.5, 0.75, 0.75, 1.0, 1.0]
+            assert sorted(followed.pauses) == [AT_ONCE, AT_ONCE, 0.5, 0.5, 0.75, 0.75]
         assert max(followed.pauses) < 2.0
         lists = sum((state.lists for states in followed.states.values() for state in states), Counter())
         assert lists["start"] == 2 + scoped
@@ -321,3 +324,39 @@ def test_f15_a_poison_object_harms_only_itself(tmp_path: Path) -> None:
         await followed.becomes("odd.n.svc", {"10.0.0.5"})
 
     play(tmp_path, test, poisoned)
+
+
+def test_f23_without_descriptors_what_is_known_stays_and_is_followed_when_there_are_some(tmp_path: Path) -> None:
+    async def test(followed: Followed) -> None:
+        await watching(followed)
+        await followed.api.__aexit__()
+        with no_descriptors() as take_all:
+            while len(followed.pauses) < 20:
+                take_all()  # those of the cut connections become free
+                assert followed.ask(DB) == FIRST
+                await asyncio.sleep(0)
+        await followed.api.__aenter__()
+        move(followed.api)
+        await moved(followed)
+
+    play(tmp_path, test, filled)
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """What takes all that this process may still have, until the block ends."""
+    _, most = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+
+    def take_all() -> None:
+        with contextlib.suppress(OSError):  # there are none left
+            while True:
+                taken.append(os.dup(taken[0]))
+
+    try:
+        yield take_all
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -26,6 +26,7 @@ from hsdnsd.records.model import (
     ServiceFact,
     Upserted,
 )
+from tests.support.facts import nothing_held
 
 
 def service(name: str, version: int | str | None = None, **spec: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class Told:
     def __init__(self, kind: Kind = Kind.SERVICE, version: str = "10") -> None:
         self.changes: list[Change] = []
         self.state = WatchState(kind.value)
-        self.intake = Intake(kind, self.state, self.changes.append)
+        self.intake = Intake(kind, self.state, self.changes.append, nothing_held())
         self.intake.version = version
 
     def take(self, *lines: bytes) -> list[Change]:
@@ -325,7 +326,7 @@ HEADLESS = {
 def programmed(obj: dict[str, Any], *, listed: bool = False) -> tuple[int, float]:
     """How many durations were seen, and their sum, when it is 3 s past midnight."""
     state = WatchState("EndpointSlice")
-    intake = Intake(Kind.ENDPOINT_SLICE, state, lambda _: None, wall=lambda: 1704067203.0)
+    intake = Intake(Kind.ENDPOINT_SLICE, state, lambda _: None, nothing_held(), wall=lambda: 1704067203.0)
     intake.version = "1"
     if listed:
         intake.begin_list()
@@ -365,7 +366,7 @@ def test_the_time_that_decoding_takes_is_not_that_of_delivery() -> None:
         now += 100.0
 
     state = WatchState("Service")
-    intake = Intake(Kind.SERVICE, state, sink, clock=clock)
+    intake = Intake(Kind.SERVICE, state, sink, nothing_held(), clock=clock)
     intake.version = "1"
     intake.take(line("ADDED", service("a", 2)))
     assert state.decode_seconds == 2.0
@@ -378,7 +379,14 @@ class Parts:
         self.changes: list[Change] = []
         ledger = Ledger(2)
         self.parts = [
-            Intake(Kind.ENDPOINT_SLICE, WatchState("EndpointSlice"), self.changes.append, ledger=ledger, part=part)
+            Intake(
+                Kind.ENDPOINT_SLICE,
+                WatchState("EndpointSlice"),
+                self.changes.append,
+                nothing_held(),
+                ledger=ledger,
+                part=part,
+            )
             for part in range(2)
         ]
 

@@ -291,3 +291,28 @@ def test_f24_the_loop_is_not_held_while_it_is_written(tmp_path: Path, monkeypatc
     asyncio.run(body())
     assert turns == 10
     assert node.keeper.writes == 1
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_f22_a_clock_that_is_put_forward_or_back_ends_nothing_and_keeps_nothing(tmp_path: Path, jump: float) -> None:
+    """What is served from the snapshot grows old by the monotonic clock alone."""
+    node = saved(tmp_path / "s")
+    again = Node(tmp_path / "s", node.wall + 60)
+    assert again.keeper.recall()
+    again.wall += jump
+    again.keeper.forget(again.end)
+    assert again.ask("db.shop.svc") == (Rcode.NOERROR, 1, STALE)
+    again.clock += LIMITS[Kind.ENDPOINT_SLICE] - 60
+    again.keeper.forget(again.end)
+    assert again.ask("db.shop.svc") == (Rcode.SERVFAIL, 0, EDE.NOT_READY)
+    assert again.ask("web.shop.svc") == (Rcode.NOERROR, 1, STALE)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_f22_a_snapshot_from_before_the_clock_was_put_right_is_not_believed(tmp_path: Path, jump: float) -> None:
+    """Its age can't be told: minutes' worth of addresses are left out, hours' worth of ClusterIPs are not."""
+    node = saved(tmp_path / "s")
+    again = Node(tmp_path / "s", node.wall + jump)
+    assert not again.keeper.recall()
+    assert again.ask("db.shop.svc") == (Rcode.SERVFAIL, 0, EDE.NOT_READY)
+    assert again.ask("web.shop.svc") == (Rcode.NOERROR, 1, STALE)

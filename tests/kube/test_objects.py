@@ -97,3 +97,12 @@ def test_items_stay_undecoded() -> None:
 )
 def test_identity(kind: Kind, namespace: str | None, key: Key) -> None:
     assert objects.key_of(kind, namespace, "a") == key
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_line_of_a_watch_is_its_kind_and_object(kind: Kind) -> None:
+    line = msgspec.json.encode({"type": "ADDED", "object": {"metadata": {"name": "a", "managedFields": [{}]}}})
+    told = msgspec.json.decode(line, type=objects.told_type(kind))
+    assert told.type == "ADDED"
+    assert told.object == decoded(kind, {"metadata": {"name": "a"}})
+    assert isinstance(told.object, objects.OBJECT_OF[kind])

@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from hsdnsd.kube import reflector
-from hsdnsd.kube.reflector import Resource
-from hsdnsd.records.model import Kind
+from hsdnsd.kube.client import open_client
+from hsdnsd.kube.reflector import Reflector, Resource
+from hsdnsd.kube.source import WatchState
+from hsdnsd.records.model import Amended, Change, Kind
+from hsdnsd.records.portions import portions
+from hsdnsd.records.table import Table
+from tests.support.facts import options
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 from tests.support.reflected import (
     SERVICES,
@@ -19,6 +24,7 @@ from tests.support.reflected import (
     added,
     both_ways,
     deleted,
+    fact,
     listed,
     run,
     service,
@@ -210,3 +216,49 @@ def test_a_long_list_lets_others_run(tmp_path: Path) -> None:
         assert turns >= 20
 
     run(tmp_path, test, begin=filled)
+
+
+@both_ways
+def test_f12_between_the_portions_of_a_list_the_loop_has_its_turn(
+    tmp_path: Path, begin: Callable[[FakeApiServer], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much has changed, and however few octets say so."""
+    monkeypatch.setattr(portions, "__defaults__", (10,))
+    names = [f"s{number}" for number in range(100)]
+    table = Table(options(expect=frozenset({Kind.SERVICE})))
+    for change in listed(*names):
+        table.apply(change, 1)
+    turns: list[int] = []  # of the loop, at each change
+
+    async def body() -> None:
+        async with asyncio.timeout(20), FakeApiServer() as api:
+            begin(api)
+            for name in names:
+                api.put(service(name, clusterIP="None"))
+            client = await open_client(api.kubeconfig(tmp_path))
+            loop, turn, over = asyncio.get_running_loop(), 0, asyncio.Event()
+
+            def tick() -> None:
+                nonlocal turn
+                turn += 1
+                if not over.is_set():
+                    loop.call_soon(tick)
+
+            def sink(change: Change) -> None:
+                table.apply(change, 1)
+                assert isinstance(change, Amended)
+                assert len(change.told) <= 10
+                turns.append(turn)
+                if change.last:
+                    over.set()
+
+            tick()
+            running = asyncio.create_task(Reflector(client, SERVICES, WatchState("Service"), sink, table).run())
+            await over.wait()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await client.close()
+
+    asyncio.run(body())
+    assert len(turns) == len(set(turns)) == 10
+    assert all(table.news(fact(name, headless=True)) is None for name in names)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hsdnsd.kube.backoff import HEALTHY, MIN_BACKOFF
+from hsdnsd.kube.backoff import AT_ONCE, HEALTHY, MIN_BACKOFF, STEADY
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
 from hsdnsd.kube.reflector import STREAMED_LIST_TIMEOUT, Reflector
 from hsdnsd.records.model import Change
+from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 from tests.support.loop_clock import jump
 from tests.support.reflected import (
@@ -155,7 +156,7 @@ def test_an_odd_object_does_not_stop_the_others(tmp_path: Path) -> None:
     run(tmp_path, test, begin=filled)
 
 
-GROWING = [1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625]
+GROWING = [1.0, 1.5, 2.25, 3.375, 5.0625, 7.59375]
 
 
 @pytest.mark.parametrize(
@@ -177,12 +178,13 @@ def test_refusals_are_waited_out_and_what_is_known_stays(
         cluster.api.put(service("a"))
         assert await cluster.told() == [added("a")]
         assert cluster.state.failures == 7
-        assert cluster.pauses == [1.0, *pauses]
+        assert cluster.pauses == [AT_ONCE, *pauses]
 
     with caplog.at_level(logging.INFO, "hsdnsd"):
         run(tmp_path, test)
     cut, refused, again = [record.getMessage() for record in caplog.records]
-    assert "what is known stays in force" in cut
+    closed = "the connection was closed in the midst of the answer"
+    assert cut == f"/api/v1/services: {closed}; what is known stays in force"
     assert refused.startswith(f"/api/v1/services: {status} not now ({status}); what is known stays in force")
     assert ("right to list and watch" in refused) is (status == 403)
     assert again == "/api/v1/services: watched again"
@@ -215,16 +217,16 @@ def test_retry_after_is_honoured(tmp_path: Path) -> None:
     run(tmp_path, test, begin=busy)
 
 
-def test_a_healthy_stream_ends_a_row_of_failures(tmp_path: Path) -> None:
+def test_a_healthy_stream_ends_a_row_of_failures_and_a_steady_one_is_opened_again_at_once(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
         cluster.chance = 1.0
         await cluster.told()
-        for lived in (0.0, HEALTHY - 1, HEALTHY, 0.0):
+        for lived in (0.0, STEADY - 1, HEALTHY - 1, 0.0, HEALTHY, 0.0):
             await cluster.sees_the_watch_open()
             cluster.clock += lived
             cluster.api.cut("services")
         await cluster.api.watched("services")
-        assert cluster.pauses == [1.0, 1.5, 1.0, 1.5]
+        assert cluster.pauses == [1.0, 1.5, AT_ONCE, 2.25, AT_ONCE, 1.0]
 
     run(tmp_path, test)
 
@@ -297,7 +299,9 @@ def test_a_server_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogC
 
             back = asyncio.Event()
             running = asyncio.create_task(
-                Reflector(client, SERVICES, cluster.state, cluster.sink, pause=pause, chance=lambda: 1.0).run()
+                Reflector(
+                    client, SERVICES, cluster.state, cluster.sink, nothing_held(), pause=pause, chance=lambda: 1.0
+                ).run()
             )
             await many.wait()
             assert not cluster.state.synced

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsdnsd.kube.snapshot import MAGIC, VERSION, Header, SnapshotError, decode, encode
-from hsdnsd.records.memory import Memory, SliceMemory
-from hsdnsd.records.model import Kind, NamespaceFact, PodFact, Port, ServiceFact
+from hsdnsd.records.model import Kind, Memory, NamespaceFact, PodFact, Port, ServiceFact, SliceMemory
 
 HEADER = Header(1000.0, "cluster.local", "here", {kind.value: 999.0 for kind in Kind})
 HTTP = Port("http", "tcp", 80)

@@ -10,6 +10,7 @@ from hsdnsd.kube.apiserver import ApiServer
 from hsdnsd.kube.manifests import Manifests
 from hsdnsd.kube.source import OTHER_KINDS, Source
 from hsdnsd.records.model import Kind
+from tests.support.facts import nothing_held
 
 
 def manifests(labels: str = "") -> Source:
@@ -17,7 +18,7 @@ def manifests(labels: str = "") -> Source:
 
 
 def api_server(labels: str = "") -> Source:
-    return ApiServer("nowhere", list(Kind), labels=labels)
+    return ApiServer("nowhere", list(Kind), nothing_held(), labels=labels)
 
 
 @pytest.mark.parametrize("make", [manifests, api_server])

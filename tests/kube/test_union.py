@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsdnsd.kube.source import WatchState
-from hsdnsd.kube.union import Ledger, Together
-from hsdnsd.records.model import Key
+from hsdnsd.kube.union import Alone, Ledger, Together
+from hsdnsd.records.model import Key, ServiceFact
 
 A, B = Key("n", "a"), Key("n", "b")
 
 
 def test_it_is_complete_when_every_part_has_been_listed() -> None:
     ledger = Ledger(2)
-    ledger.listed(1, set())
-    ledger.listed(1, set())
+    ledger.listed(1, set(), {})
+    ledger.listed(1, set(), {})
     assert not ledger.complete
-    ledger.listed(0, set())
+    ledger.listed(0, set(), {})
     assert ledger.complete
 
 
@@ -25,9 +25,8 @@ def test_the_list_of_one_part_deletes_nothing_of_the_other() -> None:
     ledger = Ledger(2)
     assert ledger.upserted(0, A, "5")
     assert ledger.upserted(1, B, "6")
-    ledger.listed(0, {A})
-    ledger.listed(1, set())
-    assert set(ledger.keys) == {A}
+    ledger.listed(0, {A}, {})
+    assert set(ledger.listed(1, set(), {})) == {A}
 
 
 def test_an_object_that_moves_is_where_it_was_last_said_to_be() -> None:
@@ -36,19 +35,43 @@ def test_an_object_that_moves_is_where_it_was_last_said_to_be() -> None:
     assert ledger.upserted(1, A, "9")
     assert not ledger.deleted(0, A, "9"), "it has only moved"
     assert not ledger.upserted(0, A, "8"), "older than what is known"
-    ledger.listed(0, set())
-    assert set(ledger.keys) == {A}
+    there = ledger.listed(0, set(), {})
+    assert set(there) == {A}
     assert ledger.deleted(1, A, "12")
-    assert set(ledger.keys) == set()
+    assert set(there) == set()
 
 
 def test_an_object_that_both_tell_of_in_lists_is_there_once() -> None:
     ledger = Ledger(2)
     assert ledger.upserted(0, A, "5")
     assert ledger.upserted(1, A, "5")
-    ledger.listed(0, {A})
-    ledger.listed(1, {A})
-    assert set(ledger.keys) == {A}
+    ledger.listed(0, {A}, {})
+    assert set(ledger.listed(1, {A}, {})) == {A}
+
+
+def test_news_waits_unless_another_part_has_newer() -> None:
+    ledger = Ledger(2)
+    a, b = ServiceFact("n", "a"), ServiceFact("n", "b")
+    for key in (A, B):
+        assert ledger.upserted(0, key, "5")
+    assert ledger.upserted(1, B, "6")
+    ledger.listed(0, {A, B}, {A: a, B: b})
+    assert ledger.waiting == {A: a}
+    ledger.listed(0, set(), {})
+    assert ledger.waiting == {}, "the next list does not hold it"
+
+
+def test_a_part_that_is_alone_contradicts_nobody() -> None:
+    alone = Alone()
+    assert not alone.complete
+    assert alone.upserted(0, A, "5")
+    assert alone.deleted(0, A, "4")
+    news = {A: ServiceFact("n", "a")}
+    assert alone.listed(0, {A}, news) == {A}
+    assert alone.complete
+    assert alone.waiting == news
+    alone.listed(0, set(), {})
+    assert alone.waiting == {}
 
 
 def test_versions_that_are_no_numbers_let_the_last_word_count() -> None:
@@ -79,7 +102,8 @@ def test_however_two_watches_interleave_the_end_is_the_truth(places: list[int | 
         elif ledger.deleted(part, A, str(version)):
             held = False
     assert held is (places[-1] is not None)
-    assert (A in ledger.keys) is held
+    where = places[-1] or 0
+    assert (A in ledger.listed(where, {A} if held else set(), {})) is held
 
 
 def test_states_together() -> None:

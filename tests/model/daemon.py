@@ -64,7 +64,7 @@ class Daemon:
         )
         self._told = told
         self._turn = 0
-        source = ApiServer(str(kubeconfig), KINDS, scoped=scoped) if scoped else ApiServer(str(kubeconfig), KINDS)
+        source = ApiServer(str(kubeconfig), KINDS, self._table, scoped=scoped)
         self._running = asyncio.create_task(source.run(self._take))
 
     async def stop(self) -> None:

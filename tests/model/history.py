@@ -47,22 +47,16 @@ class Truth:
         selectors: those with which EndpointSlices are watched; "" alone is all of them.
     """
 
-    def __init__(self, server: ModelServer, selectors: tuple[str, ...], *, mixed_lists: bool) -> None:
-        """
-        Args:
-            mixed_lists: while a resource is listed again, each of its objects may be told at another version.
-        """
+    def __init__(self, server: ModelServer, selectors: tuple[str, ...]) -> None:
         self.checked = 0
         self.unsure = 0
         self._server = server
         self._selectors = {plural: {""} for plural in WATCHED} | {"endpointslices": set(selectors)}
-        self._mixed_lists = mixed_lists
         self._whole_since: dict[str, float | None] = dict.fromkeys(WATCHED)
         self._watches: dict[str, dict[str, int]] = {plural: {} for plural in WATCHED}
         self._trouble = dict.fromkeys(WATCHED, 0.0)
         self._floor = dict.fromkeys(WATCHED, 0)
         self._seen: dict[Place, int] = {}
-        self._mixed: dict[str, bool] = dict.fromkeys(WATCHED, True)
         self._known: set[str] = set()  # resources that have been listed
         self._of_service: dict[Key, set[Key]] = defaultdict(set)
         self._of_address: dict[str, set[Place]] = defaultdict(set)
@@ -88,10 +82,8 @@ class Truth:
                 # Another watch: what lies between the two may be told only now.
                 self._watches[plural] = watches
                 self._whole_since[plural] = None
-                self._mixed[plural] = True
             if watches.keys() < self._selectors[plural]:
                 self._whole_since[plural] = None
-                self._mixed[plural] = True
                 if self._server.silent or self._server.scripts[plural]:
                     self._trouble[plural] = now
                 if now - self._trouble[plural] > RECOVERY:
@@ -102,7 +94,6 @@ class Truth:
             if since is None:
                 self._whole_since[plural] = since = now
             if now - since >= CONNECTED:
-                self._mixed[plural] = False
                 self._known.add(plural)
                 changes = self._server.changes[plural]
                 heard = bisect.bisect_right(changes, now - CONNECTED, key=lambda change: change.time)
@@ -166,7 +157,7 @@ class Truth:
         places = dict.fromkeys(self._relevant(question))
         for plural in WATCHED:
             group = [place for place in places if place[0] == plural]
-            if len(self._selectors[plural]) > 1 or (self._mixed_lists and self._mixed[plural]):
+            if len(self._selectors[plural]) > 1:
                 yield from ([place] for place in group)
             elif group:
                 yield group

@@ -91,6 +91,7 @@ class _Maker:
             (lambda: Operation("streams", (self._chance(0.5), self._chance(0.8))), 2),
             (lambda: Operation("pages", (self._pick((0, 2, 3, 7)), self._up_to(2) if self._chance(0.3) else 0)), 3),
             (lambda: Operation("ambush", (self._plural(), self._up_to(3), self._change())), 8),
+            (self._miss, 10),
             (lambda: Operation("restart"), 1),
         ]
 
@@ -163,6 +164,12 @@ class _Maker:
 
     def _relabel(self) -> Operation:
         return Operation("relabel", (self._home(), self._pick(SLICES), self._pick(SERVICES)))
+
+    def _miss(self) -> Operation:
+        """Above all endpoints that go from slice to slice: nobody may see them in neither."""
+        plural, home = self._pick(("endpointslices", "endpointslices", "services")), self._home()
+        moves = [Operation("move", (home, *self._random.sample(SLICES, 2))) for _ in range(6)]
+        return Operation("miss", (plural, (*moves, *(self._change() for _ in range(self._up_to(3))))))
 
     def _put_namespace(self) -> Operation:
         return Operation("put", ({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": self._home()}},))

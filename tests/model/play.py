@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from hsdnsd.kube.reflector import Reflector
-from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, NamespaceFact, Upserted
+from hsdnsd.records.model import Amended, Change, Deleted, EndpointSliceFact, NamespaceFact, SliceMemory, Upserted
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
 from tests.model.daemon import Daemon
@@ -40,12 +40,10 @@ class Rules:
 
     Attributes:
         scoped: only the EndpointSlices are watched that names are commonly made from.
-        mixed_lists: see `Truth`.
         table: what the daemon keeps its facts in.
     """
 
     scoped: bool = False
-    mixed_lists: bool = False
     table: Callable[[ZoneOptions], Table] = Table
 
 
@@ -92,7 +90,7 @@ class Game:
 
     def __init__(self, loop: VirtualLoop, random: Random, folder: Path, rules: Rules) -> None:
         self.server = ModelServer()
-        self.truth = Truth(self.server, SCOPE if rules.scoped else ("",), mixed_lists=rules.mixed_lists)
+        self.truth = Truth(self.server, SCOPE if rules.scoped else ("",))
         self._loop = loop
         self._random = random
         self._folder = folder
@@ -169,17 +167,14 @@ class Game:
 
     def _told(self, change: Change) -> None:
         """Ask in the midst of a list as well: at every change somebody may."""
-        if self._wrong is not None or self._random.random() < 0.3:
+        if self._wrong is not None or (not isinstance(change, Amended) and self._random.random() < 0.3):
             return
-        home, name = "a", self._random.choice(SERVICES)
-        if isinstance(change, Upserted) and not isinstance(change.fact, NamespaceFact):
-            home = change.fact.namespace
-            name = change.fact.service if isinstance(change.fact, EndpointSliceFact) else change.fact.name
-        elif isinstance(change, Deleted):
-            home = change.key.namespace or change.key.name
+        homes = list(_told_of(change)) or [("a", "")]
         try:
             self.truth.look(self._loop.now)
-            self._ask((question_of(self._random, home, name, None),))
+            for home, name in homes:
+                name = name or self._random.choice(SERVICES)
+                self._ask((question_of(self._random, home, name, None),))
         except Exception as error:  # noqa: BLE001 - the daemon that called is not to blame; the game ends
             self._wrong = error
 
@@ -261,6 +256,14 @@ class Game:
         else:
             self.server.scripts[plural].append(Answer(410 if form == "status" else 200, GONE))
             self.server.end(plural)
+
+    def miss(self, plural: str, changes: tuple[Operation, ...]) -> None:
+        """Nobody hears of these changes but from a list."""
+        self._trouble(plural)
+        self.server.cut(plural)
+        for operation in changes:
+            getattr(self, operation.what)(*operation.how)
+        self.server.scripts[plural].append(Answer(410, GONE))
 
     def compact(self) -> None:
         self.server.compact()
@@ -396,6 +399,19 @@ def _own_time(loop: VirtualLoop, random: Random) -> Iterator[None]:
     finally:
         defaults.update(kept)
         os.environ.update(proxies)
+
+
+def _told_of(change: Change) -> Iterator[tuple[str, str]]:
+    """Namespace and Service ("": any) of what has changed."""
+    told = change.told if isinstance(change, Amended) else (change.fact,) if isinstance(change, Upserted) else ()
+    for fact in told:
+        if isinstance(fact, EndpointSliceFact | SliceMemory):
+            yield fact.namespace, fact.service
+        else:
+            yield fact.key.namespace or fact.name, "" if isinstance(fact, NamespaceFact) else fact.name
+    gone = change.gone if isinstance(change, Amended) else (change.key,) if isinstance(change, Deleted) else ()
+    for key in gone:
+        yield key.namespace or key.name, ""
 
 
 def _pieces(data: bytes, random: Random) -> list[bytes]:

@@ -1,7 +1,6 @@
 """The daemon's answers while a cluster changes and its API server fails, against the true history of every name.
 
 HSDNSD_MODEL_SEED=n repeats one seed; HSDNSD_MODEL_SEEDS=100 HSDNSD_MODEL_OPERATIONS=10000 is the long run.
-HSDNSD_MODEL_STRICT=1 lets a name be told only as it was at one moment, in the midst of a list as well.
 """
 
 from __future__ import annotations
@@ -16,10 +15,7 @@ from tests.model.play import Rules, judge
 SEED = os.environ.get("HSDNSD_MODEL_SEED")
 SEEDS = int(os.environ.get("HSDNSD_MODEL_SEEDS", "5"))
 OPERATIONS = int(os.environ.get("HSDNSD_MODEL_OPERATIONS", "300"))
-
-# A list is taken in object by object, so while one is under way its objects may be told at different versions.
-MIXED = "HSDNSD_MODEL_STRICT" not in os.environ
-RULES = {"all": Rules(mixed_lists=MIXED), "scoped": Rules(mixed_lists=MIXED, scoped=True)}
+RULES = {"all": Rules(), "scoped": Rules(scoped=True)}
 
 
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hsdnsd.records.model import (
+    Amended,
     Change,
     Deleted,
     EndpointSliceFact,
@@ -27,7 +28,7 @@ from tests.model.operations import operations
 from tests.model.oracle import NODATA, NXDOMAIN, Answer, Object, Question, State, answers
 from tests.model.play import Rules, judge, play
 
-RULES = Rules(mixed_lists=True)
+RULES = Rules()
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,8 @@ class KeepsWhatAListDoesNotHold(Table):
     def apply(self, change: Change, unix_time: int) -> frozenset[Owner]:
         if isinstance(change, Listed):
             change = Listed(change.kind, {*change.keys, *self._keys(change.kind)})
+        elif isinstance(change, Amended):
+            change = msgspec.structs.replace(change, gone=())
         return super().apply(change, unix_time)
 
 
@@ -93,13 +96,24 @@ class BelievesStaleLists(Table):
 
     def apply(self, change: Change, unix_time: int) -> frozenset[Owner]:
         touched = super().apply(change, unix_time)
-        if isinstance(change, Upserted) and isinstance(change.fact, ServiceFact):
-            self._told.setdefault(Kind.SERVICE, {})[change.fact.key] = change
-        elif isinstance(change, Listed | Replaced):
+        told = change.told if isinstance(change, Amended) else (change.fact,) if isinstance(change, Upserted) else ()
+        for fact in told:
+            if isinstance(fact, ServiceFact):
+                self._told.setdefault(Kind.SERVICE, {})[fact.key] = Upserted(fact)
+        if isinstance(change, Listed | Replaced | Amended):
             for stale in self._before.get(change.kind, ()):
                 touched |= super().apply(stale, unix_time)
             self._before[change.kind] = list(self._told.get(change.kind, {}).values())
         return touched
+
+
+class TakesListsObjectByObject(Table):
+    """What a list says of one object is in force before what it says of the next."""
+
+    def portions(self, change: Amended) -> Iterator[Amended]:
+        for memory in change.told:
+            yield Amended(change.kind, (memory,), (), last=False)
+        yield Amended(change.kind, (), change.gone)
 
 
 class LosesAnEventNowAndThen(Table):
@@ -148,6 +162,7 @@ MUTANTS = (
     KeepsSlicesAtTheirFirstService,
     TakesOneSliceForAll,
     BelievesStaleLists,
+    TakesListsObjectByObject,
     LosesAnEventNowAndThen,
     TellsEverybodyReady,
     EndsNoFinishedAnswer,
@@ -158,14 +173,14 @@ MUTANTS = (
 
 @pytest.mark.parametrize("table", MUTANTS)
 def test_a_wrong_table_is_found_out(table: type[Table]) -> None:
-    rules = Rules(mixed_lists=True, table=table)
+    rules = Rules(table=table)
     scores = (play(seed, operations(seed, 300), rules) for seed in range(12))
     assert any(isinstance(score.wrong, WrongError) for score in scores)
 
 
 def test_a_failure_tells_the_seed_and_few_operations() -> None:
     with pytest.raises(AssertionError, match="HSDNSD_MODEL_SEED=0 repeats it") as caught:
-        judge(0, 60, Rules(mixed_lists=True, table=ForgetsDeletions))
+        judge(0, 60, Rules(table=ForgetsDeletions))
     assert "told" in str(caught.value)
     assert str(caught.value).count("  Operation(what=") <= 12
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsdnsd.records.endpoints import boil_down
-from hsdnsd.records.memory import SliceMemory, slice_memory
-from hsdnsd.records.model import Fact, Kind, NamespaceFact, Replaced
+from hsdnsd.records.memory import remembered, slice_memory
+from hsdnsd.records.model import Fact, Kind, NamespaceFact, Replaced, SliceMemory
 from hsdnsd.records.options import Pods
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
@@ -82,4 +82,4 @@ def test_it_survives_being_written() -> None:
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=SliceMemory)
     assert again == memory
     assert again.key == fact.key
-    assert again.endpoints(again.ports) == boiled
+    assert remembered(again, again.ports) == boiled

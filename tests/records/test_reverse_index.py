@@ -24,6 +24,15 @@ def test_an_address_has_any_number_of_holders() -> None:
     assert index.holders(V4) == ()
 
 
+def test_an_address_that_a_holder_names_twice_is_held_once() -> None:
+    index = ReverseIndex()
+    index.link([V4, V4], ONE)
+    index.link([V4, OTHER, V4], TWO)
+    assert index.holders(V4) == (ONE, TWO)
+    index.unlink([V4], TWO)
+    assert index.holders(V4) == (ONE,)
+
+
 def test_a_range_is_of_one_family() -> None:
     index = ReverseIndex()
     index.link([V4, V6], ONE)

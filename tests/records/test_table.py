@@ -1,4 +1,4 @@
-"""What a change ends, what is counted, and in whatever order things come."""
+"""hsdnsd.records.table: lists, their ends, and what they change."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ import pytest
 
 from hsdnsd.records.endpoints import wire_label
 from hsdnsd.records.model import (
+    Amended,
     Deleted,
     EndpointSliceFact,
     Fact,
-    Key,
     Kind,
     Listed,
     NamespaceFact,
-    PodFact,
     Replaced,
-    ServiceFact,
+    SliceMemory,
     Upserted,
 )
 from hsdnsd.records.options import Pods
-from hsdnsd.records.owners import ZONE, address_owner, namespace_owner, service_owner
+from hsdnsd.records.owners import address_owner, namespace_owner, service_owner
 from hsdnsd.records.result import EVERYTHING, Owner
 from tests.support.facts import (
     Cluster,
     endpoint,
     endpoint_slice,
-    external,
     headless,
-    of_kind,
     packed,
     pod,
     ports,
@@ -54,160 +51,6 @@ def of_address(text: str) -> Owner:
     return address_owner(packed(text))
 
 
-class TestWhatAChangeEnds:
-    def test_a_new_endpoint(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        more = endpoint_slice("web", *WEB_SLICE.endpoints, endpoint("10.1.0.3"), ports=HTTP)
-        assert cluster.tell(more) == {of_service("web"), of_address("10.1.0.3")}
-        assert cluster.tell(WEB_SLICE) == {of_service("web"), of_address("10.1.0.3")}
-
-    def test_an_endpoint_becomes_ready(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        ready = endpoint_slice(
-            "web", endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1"), ports=HTTP
-        )
-        assert cluster.tell(ready) == {of_service("web"), of_address("10.1.0.2")}
-
-    def test_an_endpoint_gets_another_name(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        renamed = endpoint_slice("web", endpoint("10.1.0.1", host="zero"), ports=HTTP)
-        assert cluster.tell(renamed) == {of_service("web"), of_address("10.1.0.1")}
-
-    def test_an_endpoint_is_spelled_otherwise(self) -> None:
-        cluster = Cluster(SHOP, WEB, endpoint_slice("web", endpoint("fd00::1"), endpoint("fd00::2")))
-        changed = endpoint_slice("web", endpoint("fd00:0::1"), endpoint("fd00::2"))
-        assert cluster.tell(changed) == {of_service("web"), of_address("fd00::1")}
-
-    def test_other_ports(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        assert cluster.tell(endpoint_slice("web", *WEB_SLICE.endpoints)) == {of_service("web")}
-
-    def test_a_slice_moves_to_another_service(self) -> None:
-        cluster = Cluster(SHOP, WEB, headless("api"), WEB_SLICE)
-        moved = EndpointSliceFact("shop", WEB_SLICE.name, "api", WEB_SLICE.endpoints, HTTP)
-        assert cluster.tell(moved) == {of_service("web"), of_service("api"), of_address("10.1.0.1")}
-        assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
-        assert cluster.ask("api.shop.svc").data == ["10.1.0.1"]
-        assert cluster.ask("1.0.1.10.in-addr.arpa.", "PTR").data == ["web-0.api.shop.svc.cluster.local."]
-
-    def test_a_slice_without_its_service_ends_only_pointers(self) -> None:
-        assert Cluster(SHOP).tell(WEB_SLICE) == {of_address("10.1.0.1")}
-
-    def test_a_slice_of_an_alias_ends_only_pointers(self) -> None:
-        assert Cluster(SHOP, external("web", "x.")).tell(WEB_SLICE) == {of_address("10.1.0.1")}
-
-    def test_a_headless_service_comes_and_goes(self) -> None:
-        cluster = Cluster(SHOP, WEB_SLICE)
-        assert cluster.tell(WEB) == {of_service("web")}
-        assert cluster.untell(WEB) == {of_service("web")}
-        assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
-
-    def test_a_cluster_ip_service_comes_and_goes(self) -> None:
-        cluster = Cluster(SHOP)
-        api = service("api", "10.96.0.1", ports=HTTP)
-        assert cluster.tell(api) == {of_service("api"), of_address("10.96.0.1")}
-        changed = service("api", "10.96.0.2", ports=HTTP)
-        assert cluster.tell(changed) == {of_service("api"), of_address("10.96.0.1"), of_address("10.96.0.2")}
-        assert cluster.untell(changed) == {of_service("api"), of_address("10.96.0.2")}
-
-    def test_readiness_ceases_to_matter(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        assert cluster.tell(headless("web", ports=HTTP, unready=True)) == {of_service("web"), of_address("10.1.0.2")}
-        assert cluster.ask("web.shop.svc").data == ["10.1.0.1", "10.1.0.2"]
-        assert cluster.untell(WEB) == {of_service("web"), of_address("10.1.0.2")}
-
-    def test_the_first_and_last_service_of_a_namespace(self) -> None:
-        cluster = Cluster()
-        first, second = service("a", "10.96.0.1"), service("b", "10.96.0.2")
-        assert of_namespace() in cluster.tell(first)
-        assert of_namespace() not in cluster.tell(second)
-        assert cluster.tell(SHOP) == set()
-        assert of_namespace() not in cluster.untell(first)
-        assert of_namespace() not in cluster.untell(second)
-        assert cluster.untell(SHOP) == {of_namespace()}
-
-    @pytest.mark.parametrize("changes", [{"label_selected": True}, {"coredns": True}])
-    def test_a_namespace_that_exposes_its_services(self, changes: dict[str, object]) -> None:
-        facts = (WEB, WEB_SLICE, headless("idle"), service("api", "10.96.0.1"))
-        cluster = Cluster(*facts, **changes)
-        owners = {of_namespace(), of_service("web"), of_service("api")}
-        assert cluster.tell(SHOP) == owners
-        assert cluster.untell(SHOP) == owners
-        assert cluster.tell(service("api", "10.96.0.2")) == {of_address("10.96.0.1"), of_address("10.96.0.2")}
-
-    def test_coredns_shows_pointers_of_listed_namespaces_that_exist(self) -> None:
-        facts = (WEB, WEB_SLICE, service("api", "10.96.0.1"))
-        cluster = Cluster(*facts, coredns=True, namespaces=frozenset({"shop"}))
-        assert cluster.ask("1.0.96.10.in-addr.arpa.", "PTR").data == "NXDOMAIN"
-        assert {of_address("10.96.0.1"), of_address("10.1.0.1")} <= cluster.tell(SHOP)
-        assert cluster.ask("1.0.96.10.in-addr.arpa.", "PTR").data == ["api.shop.svc.cluster.local."]
-
-    def test_a_pod(self) -> None:
-        cluster = Cluster(SHOP, pods=Pods.VERIFIED)
-        assert cluster.tell(pod("web-0", "10.1.0.1")) == {of_namespace()}
-        assert cluster.tell(pod("web-0", "10.1.0.2")) == {of_namespace()}
-        assert cluster.untell(pod("web-0")) == {of_namespace()}
-
-    def test_the_name_servers(self) -> None:
-        cluster = Cluster(SHOP, service("dns", "10.96.0.10"), own_addresses=(packed("192.0.2.53"),))
-        here = endpoint_slice("dns", endpoint("192.0.2.53"))
-        assert cluster.tell(here) == {ZONE, of_service("dns"), of_address("192.0.2.53")}
-        assert ZONE not in cluster.tell(WEB_SLICE)
-        assert ZONE in cluster.untell(here)
-
-
-class TestNoChange:
-    """An update that changes nothing for DNS ends no answer, and leaves the serial."""
-
-    @pytest.mark.parametrize(
-        "fact",
-        [
-            pytest.param(SHOP, id="namespace"),
-            pytest.param(WEB, id="service"),
-            pytest.param(headless("web", ports=ports("other:tcp:1")), id="headless-service-ports"),
-            pytest.param(headless("idle", unready=True), id="readiness-of-nobody"),
-            pytest.param(service("dual", "fd00::96", "10.96.0.2", ports=HTTP), id="order-of-cluster-ips"),
-            pytest.param(WEB_SLICE, id="slice"),
-            pytest.param(endpoint_slice("web", *reversed(WEB_SLICE.endpoints), ports=HTTP), id="order-of-endpoints"),
-            pytest.param(
-                endpoint_slice("web", endpoint("10.1.0.1", host="web-0", pod="other"), ports=HTTP), id="not-ready-goes"
-            ),
-            pytest.param(
-                endpoint_slice("web", *WEB_SLICE.endpoints, endpoint("10.1.0.9", ready=False), ports=HTTP),
-                id="not-ready-comes",
-            ),
-            pytest.param(endpoint_slice("web", name="empty"), id="empty-slice"),
-            pytest.param(endpoint_slice("web", endpoint("10.1.0.9", ready=False), name="other"), id="nobody-ready"),
-            pytest.param(endpoint_slice("idle", ports=HTTP), id="ports-of-nobody"),
-            pytest.param(headless("new"), id="headless-without-endpoints"),
-            pytest.param(pod("web-0", "10.1.0.1"), id="pods-are-not-asked-for"),
-        ],
-    )
-    def test_is_seen_to_be_none(self, fact: Fact) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE, headless("idle"), service("dual", "10.96.0.2", "fd00::96", ports=HTTP))
-        assert cluster.tell(fact, now=99) == set()
-        assert cluster.table.serial == 1
-
-    def test_deleting_what_is_not_there(self) -> None:
-        cluster = Cluster(SHOP, WEB, WEB_SLICE, pods=Pods.VERIFIED)
-        for kind in Kind:
-            for key in (Key("nowhere", "nobody"), Key("shop", "nobody"), Key("", "nobody"), Key("é", "é")):
-                assert cluster.table.apply(Deleted(kind, key), unix_time=99) == set()
-        assert cluster.table.serial == 1
-
-    def test_listing_the_same_again(self) -> None:
-        facts = (SHOP, WEB, WEB_SLICE, pod("web-0", "10.1.0.1"))
-        cluster = Cluster(*facts, pods=Pods.VERIFIED)
-        for kind in Kind:
-            assert cluster.table.apply(Replaced(kind, of_kind(kind, facts)), unix_time=99) == set()
-        assert cluster.table.serial == 1
-
-    def test_unexposed_services(self) -> None:
-        cluster = Cluster(namespaces=frozenset({"other"}))
-        for fact in (SHOP, WEB, WEB_SLICE, service("api", "10.96.0.1")):
-            assert cluster.tell(fact) == set()
-
-
 class TestLists:
     def test_what_a_list_does_not_hold_is_gone(self) -> None:
         facts = (SHOP, WEB, WEB_SLICE, service("api", "10.96.0.1"), pod("web-0", "10.1.0.1"))
@@ -231,91 +74,6 @@ class TestLists:
         cluster.tell(WEB_SLICE)
         assert cluster.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 2) == {EVERYTHING}
         assert cluster.ask("web.shop.svc").data == "SERVFAIL"
-
-
-def test_slices_wait_for_their_service_and_outlive_it() -> None:
-    """H17: a Service that is gone hides its slices, and they come back with it."""
-    cluster = Cluster(WEB_SLICE)
-    assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
-    for _ in range(2):
-        cluster.tell(WEB)
-        assert cluster.ask("web.shop.svc").data == ["10.1.0.1"]
-        cluster.untell(WEB)
-        assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
-
-
-def test_an_endpoint_that_moves_between_slices_is_never_missed() -> None:
-    """H21"""
-    cluster = Cluster(SHOP, WEB, WEB_SLICE)
-    target = endpoint_slice("web", endpoint("10.1.0.1", host="web-0"), ports=HTTP, name="other")
-    cluster.tell(target)
-    assert cluster.ask("web-0.web.shop.svc").data == ["10.1.0.1"]
-    cluster.untell(WEB_SLICE)
-    assert cluster.ask("web-0.web.shop.svc").data == ["10.1.0.1"]
-    assert cluster.ask("1.0.1.10.in-addr.arpa.", "PTR").data == ["web-0.web.shop.svc.cluster.local."]
-    cluster.untell(target)
-    assert cluster.ask("1.0.1.10.in-addr.arpa.", "PTR").data == "NXDOMAIN"
-
-
-def test_what_is_counted() -> None:
-    cluster = Cluster(
-        SHOP,
-        NamespaceFact("empty"),
-        WEB,
-        WEB_SLICE,
-        service("api", "10.96.0.1", "fd00::96"),
-        external("out", "www.example.com"),
-        pod("web-0", "10.1.0.1"),
-        pods=Pods.VERIFIED,
-    )
-    assert cluster.table.counts() == {"Service": 3, "EndpointSlice": 1, "Namespace": 2, "Pod": 1, "records": 4}
-    cluster.tell(headless("web", ports=HTTP, unready=True))
-    assert cluster.table.counts()["records"] == 5
-
-
-@pytest.mark.parametrize(
-    "fact",
-    [
-        ServiceFact("shop", "", cluster_ips=(bytes(4),)),
-        ServiceFact("shop", "é", cluster_ips=(bytes(4),)),
-        ServiceFact("shop", "x" * 64, cluster_ips=(bytes(4),)),
-        ServiceFact("é", "x", headless=True),
-        NamespaceFact("é"),
-        NamespaceFact(""),
-        EndpointSliceFact("shop", "x", "é"),
-        EndpointSliceFact("é", "x", "x"),
-        EndpointSliceFact("shop", WEB_SLICE.name, "x" * 64, WEB_SLICE.endpoints),
-        PodFact("é", "x", (bytes(4),)),
-    ],
-)
-def test_an_object_whose_name_is_no_label_is_not_held(fact: Fact) -> None:
-    cluster = Cluster(SHOP, pods=Pods.VERIFIED)
-    assert cluster.tell(fact) == set()
-    assert cluster.untell(fact) == set()
-    assert sum(cluster.table.counts().values()) == 1
-
-
-def test_a_slice_whose_label_turns_into_nonsense_is_dropped() -> None:
-    cluster = Cluster(SHOP, WEB, WEB_SLICE)
-    broken = EndpointSliceFact("shop", WEB_SLICE.name, "", WEB_SLICE.endpoints, HTTP)
-    assert cluster.tell(broken) == {of_service("web"), of_address("10.1.0.1")}
-    assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
-
-
-def test_facts_that_make_no_sense_do_no_harm() -> None:
-    cluster = Cluster(SHOP)
-    odd = [
-        endpoint_slice("web", endpoint("10.1.0.1", host="é"), endpoint("10.1.0.2", host="h" * 64), ports=HTTP),
-        endpoint_slice("web", endpoint("10.1.0.3", host="a.b"), ports=ports("é:tcp:80", ":odd:80"), name="2"),
-        endpoint_slice("web", endpoint("10.1.0.4"), ports=ports("low:tcp:-1", "high:tcp:70000"), name="3"),
-        EndpointSliceFact("shop", "4", "web", (endpoint("fd00::1"),), HTTP),
-        WEB,
-    ]
-    for fact in odd:
-        cluster.tell(fact)
-    assert cluster.ask("web.shop.svc").data == ["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]
-    assert cluster.ask("10-1-0-1.web.shop.svc").data == ["10.1.0.1"]
-    assert {data.split()[2] for data in cluster.ask("web.shop.svc", "SRV").data} == {"80"}
 
 
 def test_a_change_takes_the_time_but_never_turns_it_back() -> None:
@@ -366,3 +124,110 @@ class TestEndsOfLists:
         assert cluster.ask("db.shop.svc").data == ["10.0.0.1"]
         assert cluster.ask("a.db.shop.svc").data == ["10.0.0.1"]
         assert cluster.ask("b.db.shop.svc").data == "SERVFAIL"
+
+    def test_some_of_an_address_s_names_are_no_answer(self) -> None:
+        cluster = Cluster(synced=False)
+        one, other = (endpoint_slice("db", endpoint("10.0.0.1", host=host), name=host) for host in ("a", "b"))
+        cluster.table.apply(Listed(Kind.SERVICE, ()), 1)
+        cluster.tell(one)
+        assert cluster.ask("1.0.0.10.in-addr.arpa.", "PTR").data == "SERVFAIL"
+        cluster.tell(other)
+        cluster.table.apply(Listed(Kind.ENDPOINT_SLICE, {one.key, other.key}), 2)
+        assert len(cluster.ask("1.0.0.10.in-addr.arpa.", "PTR").data) == 2
+
+
+class TestNews:
+    """What a list says is compared with what is held."""
+
+    FACTS = (SHOP, WEB, WEB_SLICE, pod("web-0", "10.1.0.1"))
+
+    @pytest.mark.parametrize("fact", FACTS)
+    def test_what_is_held_is_none(self, fact: Fact) -> None:
+        assert Cluster(*self.FACTS, pods=Pods.VERIFIED).table.news(fact) is None
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            NamespaceFact("attic"),
+            headless("web"),
+            headless("db", ports=HTTP),
+            pod("web-0", "10.1.0.9"),
+            pod("web-1", "10.1.0.1"),
+        ],
+    )
+    def test_anything_else_is_told_as_it_is(self, fact: Fact) -> None:
+        assert Cluster(*self.FACTS, pods=Pods.VERIFIED).table.news(fact) == fact
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            endpoint_slice("web", endpoint("10.1.0.1", host="web-0"), ports=HTTP),
+            endpoint_slice("web", *WEB_SLICE.endpoints),
+            endpoint_slice("db", *WEB_SLICE.endpoints, name=WEB_SLICE.name, ports=HTTP),
+            endpoint_slice("web", *WEB_SLICE.endpoints, name="another", ports=HTTP),
+        ],
+    )
+    def test_a_slice_is_told_as_it_will_be_held(self, fact: EndpointSliceFact) -> None:
+        cluster = Cluster(*self.FACTS)
+        news = cluster.table.news(fact)
+        assert isinstance(news, SliceMemory)
+        assert (news.key, news.service) == (fact.key, fact.service)
+        cluster.table.apply(Amended(Kind.ENDPOINT_SLICE, (news,), ()), 2)
+        assert cluster.table.news(fact) is None
+        assert cluster.tell(fact) == frozenset()
+
+    def test_what_nobody_can_ask_for_is_none_unless_it_was_held(self) -> None:
+        cluster = Cluster(*self.FACTS)
+        nonsense = "x" * 64
+        assert cluster.table.news(endpoint_slice(nonsense, name="other")) is None
+        lost = cluster.table.news(endpoint_slice(nonsense, *WEB_SLICE.endpoints, name=WEB_SLICE.name))
+        assert lost is not None
+        cluster.table.apply(Amended(Kind.ENDPOINT_SLICE, (lost,), ()), 2)
+        assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
+        assert cluster.table.counts()["EndpointSlice"] == 0
+
+    def test_what_is_held_and_not_told_of_is_beyond(self) -> None:
+        cluster = Cluster(SHOP, WEB, WEB_SLICE, headless("db"))
+        assert cluster.table.beyond(Kind.SERVICE, {WEB.key}) == [headless("db").key]
+
+
+class TestAmendments:
+    def test_all_of_it_holds_at_once(self) -> None:
+        cluster = Cluster(SHOP, WEB, WEB_SLICE)
+        moved = cluster.table.news(
+            endpoint_slice("web", endpoint("10.1.0.1", host="web-0"), name="another", ports=HTTP)
+        )
+        assert moved is not None
+        ended = cluster.table.apply(Amended(Kind.ENDPOINT_SLICE, (moved,), (WEB_SLICE.key,)), 7)
+        assert ended == {of_service("web"), of_address("10.1.0.1")}
+        assert cluster.table.serial == 7
+        assert cluster.ask("web.shop.svc").data == ["10.1.0.1"]
+        assert cluster.table.counts()["EndpointSlice"] == 1
+
+    def test_a_list_that_changes_nothing_ends_nothing(self) -> None:
+        cluster = Cluster(SHOP, WEB, WEB_SLICE)
+        assert cluster.table.apply(Amended(Kind.ENDPOINT_SLICE, (), ()), 7) == frozenset()
+        assert cluster.table.serial == 1
+
+    def test_what_was_recalled_counts_as_that_until_the_last(self) -> None:
+        cluster = Cluster(synced=False, expect=frozenset({Kind.SERVICE}))
+        cluster.table.recall(Kind.SERVICE, [service("a", "10.96.0.1"), service("b", "10.96.0.2")], 1)
+        changed = service("a", "10.96.0.3")
+        cluster.table.apply(Amended(Kind.SERVICE, (changed,), (), last=False), 2)
+        assert cluster.table.stale
+        assert not cluster.table.synced
+        assert cluster.table.apply(Amended(Kind.SERVICE, (), (service("b").key,)), 3) >= {EVERYTHING}
+        assert cluster.table.synced
+        assert not cluster.table.stale
+        assert cluster.ask("a.shop.svc").data == ["10.96.0.3"]
+        assert cluster.ask("b.shop.svc").data == "NXDOMAIN"
+
+    def test_what_a_list_has_confirmed_is_not_forgotten_with_the_rest(self) -> None:
+        cluster = Cluster(synced=False, expect=frozenset({Kind.SERVICE}))
+        confirmed, amended, other = (service(name, "10.96.0.1") for name in "abc")
+        cluster.table.recall(Kind.SERVICE, [confirmed, amended, other], 1)
+        assert cluster.table.news(confirmed) is None
+        cluster.table.apply(Amended(Kind.SERVICE, (service("b", "10.96.0.9"),), (), last=False), 2)
+        assert cluster.table.forget(Kind.SERVICE) == {EVERYTHING}
+        assert cluster.table.counts()["Service"] == 2
+        assert cluster.table.beyond(Kind.SERVICE, {confirmed.key, amended.key}) == []

@@ -90,6 +90,11 @@ def options(**changes: object) -> ZoneOptions:
     return msgspec.structs.replace(plain, **changes)
 
 
+def nothing_held() -> Table:
+    """What knows of nothing yet, and so has no objection to anything that is told as it comes."""
+    return Table(options())
+
+
 class Told(msgspec.Struct, frozen=True):
     """A result as text: the code, and records as `name ttl type rdata`, sorted; SOA serials are left out."""
 
@@ -142,6 +147,10 @@ class Cluster:
         chase = None if result.chase is None else to_text(result.chase)
         sections = (lines(result.answer), lines(result.authority), lines(result.additional))
         return Told(Rcode(result.rcode).name, *sections, chase, result)
+
+    def addresses(self, name: str) -> set[str]:
+        """Of IPv4; none if there is no such name."""
+        return {unpacked(rdata) for rrset in self.look_up(name).answer for rdata in rrset.rdatas}
 
 
 def of_kind(kind: Kind, facts: Iterable[Fact]) -> tuple[Fact, ...]:

@@ -61,6 +61,7 @@ class Followed:
                             resource,
                             state,
                             self._take,
+                            self.table,
                             ledger=ledger,
                             part=part,
                             pause=self._pause,

@@ -62,6 +62,14 @@ class DriverFigures:
     crashes: int = 1
 
 
+@dataclass
+class ReloaderFigures:
+    applied: int = 12
+    failed: int = 13
+    good: bool = True
+    waiting: tuple[str, ...] = ("threads", "listen")
+
+
 class Sized:
     """Something with a length and attributes."""
 
@@ -95,6 +103,7 @@ def sources(**changes: Any) -> Sources:
         "counts": lambda: {"Service": 7, "Namespace": 8, "records": 70},
         "watches": lambda: [watch],
         "snapshot": None,
+        "reloader": ReloaderFigures(),
         "http_rejects": lambda: 11,
         "clock": lambda: NOW,
     }

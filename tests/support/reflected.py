@@ -13,6 +13,7 @@ from hsdnsd.kube.client import READ_TIMEOUT, open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
 from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, ServiceFact, Upserted
+from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import FakeApiServer
 
 SERVICES = Resource(Kind.SERVICE, "/api/v1/services")
@@ -116,6 +117,7 @@ def run(
                     resource,
                     cluster.state,
                     cluster.sink,
+                    nothing_held(),
                     pause=cluster.pause,
                     clock=lambda: cluster.clock,
                     chance=lambda: cluster.chance,
