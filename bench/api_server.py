@@ -4,7 +4,7 @@
 once, so that it costs little beside what is measured, and as JSON, whatever a client would rather have. It is told what
 to do over HTTP too:
 
-    /bench/events?rate=N   from now on N changes of EndpointSlices a second, one slice after the other (0: none)
+    /bench/events?rate=N   from now on N changes of EndpointSlices a second, all over the cluster (0: none)
     /bench/relist          forget the history and end every watch with 410 Expired: clients list again
     /bench/stats           counts since the start, as JSON
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -49,15 +50,18 @@ class Store:
         self.slices: list[Object] = []
         self.history: deque[tuple[int, str, bytes]] = deque(maxlen=HISTORY)
         self._changes = 0
+        self._stride = 1
         for each in objects(cluster):
             each["metadata"]["resourceVersion"] = str(self.version)
             self.items[each["kind"]].append(_encoded(each))
             if each["kind"] == "EndpointSlice":
                 self.slices.append(each)
+        if self.slices:
+            self._stride = stride(len(self.slices))
 
     def change_slice(self) -> bytes:
-        """Give the next slice's first endpoint another address; the event's line."""
-        place = self._changes % len(self.slices)
+        """Give another slice's first endpoint another address; the event's line."""
+        place = self._changes * self._stride % len(self.slices)
         self._changes += 1
         self.version += 1
         changed = self.slices[place]
@@ -100,10 +104,11 @@ class ApiServer:
             if not self._rate:
                 due = time.monotonic()
                 continue
-            while due < time.monotonic():
+            while self._rate and due < time.monotonic():
                 due += 1 / self._rate
                 self._stats["events"] += 1
                 self._tell("EndpointSlice", self._store.change_slice())
+                await asyncio.sleep(0)  # also when late: whoever asks something is heard
 
     def _tell(self, kind: str, line: bytes) -> None:
         for writer, (watched, selector) in self._watches.items():
@@ -184,6 +189,12 @@ class ApiServer:
         self._stats["watches"] += 1
         self._watches[writer] = kind, selector
         await reader.read()  # a client says nothing more until it goes
+
+
+def stride(count: int) -> int:
+    """How far apart slices lie that change one after the other, so that all do, and neighbours at different times."""
+    wanted = round(count * 0.618)
+    return next(each for each in range(max(1, wanted), 2 * count + 1) if math.gcd(each, count) == 1)
 
 
 def _selected(item: bytes, selector: str) -> bool:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bench import generator, machine, rounds
 from bench.cluster import generate
@@ -20,23 +21,44 @@ from bench.samples import FLOOD, GENERATORS, MEMORY, RATE, TAIL, Sample, summari
 from bench.scenarios import hit_scenarios
 from bench.servers import BY_NAME, SERVERS
 from bench.servers.base import Server
+from bench.servers.hsdnsd import BUILT
 from bench.store import store
 from bench.table import Report, markdown
 
 RESULTS = Path(__file__).resolve().parent / "results"
 HITS = hit_scenarios(generate())
 SPECIAL = ("miss", "tail")
+KUBERNETES = "--kubernetes"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0; 1 if it can't be run or anything could not be measured."""
+    if KUBERNETES in arguments:
+        _on_kubernetes([word for word in arguments if word != KUBERNETES])
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as for Ctrl-C: end what was started
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         return _run(options, arguments)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End what was started, and then ourselves; whoever asks once more does not keep us from it."""
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _on_kubernetes(arguments: Sequence[str]) -> NoReturn:
+    """The other bench, in the environment that holds hsdnsd and what it takes to write to an API server."""
+    python = BUILT.with_name("python")
+    if not os.access(python, os.X_OK):
+        sys.exit(f"bench: no {python}: `make build` makes it")
+    os.chdir(RESULTS.parent.parent)
+    os.execv(python, [str(python), "-m", "bench.kubernetes", *arguments])
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -92,7 +114,7 @@ def line(sample: Sample) -> str:
             f"bench/generator: p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f};"
             f" dnsperf: p50 {figures['dnsperf_p50']:,.0f}, p99 {figures['dnsperf_p99']:,.0f}"
         )
-    tail = " in the load" if key.measure == TAIL else ""
+    tail = f" in the load (p99.9 of hits at most {figures['hits_p999']:,.0f})" if key.measure == TAIL else ""
     return head + (
         f"p50 {figures['p50']:,.0f} us, p99 {figures['p99']:,.0f}, p99.9 {figures['p999']:,.0f},"
         f" max {figures['max']:,.0f}{tail}, {figures['lost']:.0f} lost;"
@@ -167,9 +189,11 @@ def parser() -> argparse.ArgumentParser:
     scenarios = (*(scenario.name for scenario in HITS), *SPECIAL)
     add("--scenario", action="append", default=[], choices=scenarios, metavar="NAME",
         help=f"only this one; repeatable: {', '.join(scenarios)}")  # fmt: skip
+    add(KUBERNETES, action="store_true",
+        help="instead: the watch-driven half, on a real API server; its options: --kubernetes --help")  # fmt: skip
     add("--quick", action="store_true", help="one round")
     add("--rounds", type=_at_least_one, default=5, metavar="N", help="rounds, of which the median counts (%(default)s)")
-    add("--seconds", type=float, default=2.0, metavar="S", help="of each measurement (%(default)s)")
+    add("--seconds", type=float, default=0.9, metavar="S", help="of each measurement (%(default)s)")
     add("--rate", type=_at_least_one, default=20_000, metavar="N", help="queries a second for latencies (%(default)s)")
     add("--server-core", type=int, default=0, metavar="CORE", help="(%(default)s)")
     add("--generator-core", type=int, default=1, metavar="CORE", help="(%(default)s)")

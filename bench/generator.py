@@ -80,7 +80,7 @@ def command(
     folder: Path,
     port: int,
     queries: Path,
-    core: int,
+    core: int | None,
     seconds: float,
     *,
     rate: int | None = None,

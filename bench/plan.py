@@ -11,9 +11,9 @@ from bench.servers.base import Server, Serves
 SETTLE = 3.0  # seconds that starting, warming and stopping a server takes, about
 MISS_RATE = 1000  # misses a second, where their latency is measured
 MISSES_A_SECOND = 100_000  # more than any server forwards on one core
-TAIL_SECONDS = 15.0
-QUIET_SECONDS = 5.0
-TAIL_START = 15.0  # seconds, about
+TAIL_SECONDS = 12.0
+QUIET_SECONDS = 4.0
+TAIL_START = 12.0  # seconds, about
 
 
 @dataclass(frozen=True)

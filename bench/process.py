@@ -93,9 +93,10 @@ class Process:
 
 @contextmanager
 def running(
-    command: Sequence[str], folder: Path, core: int, environment: Mapping[str, str] | None = None
+    command: Sequence[str], folder: Path, core: int | None, environment: Mapping[str, str] | None = None
 ) -> Iterator[Process]:
-    """A process pinned to one core, in its folder, until the block ends. It leads a process group of its own."""
+    """A process pinned to one core (None: to none), in its folder, until the block ends. It leads a process group of
+    its own."""
     log = folder / "log"
     with log.open("wb") as output:
         popen = subprocess.Popen(
@@ -114,9 +115,9 @@ def running(
         process.stop()
 
 
-def pinned(command: Sequence[str], core: int) -> list[str]:
-    """The command, on one core."""
-    return ["taskset", "--cpu-list", str(core), *command]
+def pinned(command: Sequence[str], core: int | None) -> list[str]:
+    """The command, on one core (None: on any)."""
+    return list(command) if core is None else ["taskset", "--cpu-list", str(core), *command]
 
 
 def free_port() -> int:

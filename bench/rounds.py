@@ -79,7 +79,7 @@ def run(plan: Plan, on: Ground) -> Iterator[Sample | Failure]:
             try:
                 figures = tail.measure_tail(plan, on.folder, on.shared, on.upstream_port)
                 yield Sample(Key(HSDNSD.name, TAIL, TAIL), number, figures)
-            except BenchError as error:
+            except (BenchError, OSError) as error:  # OSError: somebody did not answer in time
                 yield Failure(f"{HSDNSD.name}, tail: {error}")
 
 

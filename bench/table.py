@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.measure import WINDOW
+from bench.plan import TAIL_SECONDS
 from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Summary, median
 from bench.scenarios import Scenario
 from bench.servers import FLOOR, HSDNSD, UPSTREAM
@@ -196,16 +197,22 @@ def _tail(report: Report) -> Iterator[str]:
         return
     value = {name: spread.median for name, spread in figures.items()}
     yield f"## The daemon's tail at {report.rate:,} queries per second, microseconds\n"
+    changed = value["answered"] - value["hits_count"]
     yield _text(
-        "10,000 headless Services with 100,000 endpoints, from the API server's stand-in: in quiet, and then 15 s in",
-        f"which they are listed again {value['lists']:.0f} times, {value['events']:,.0f} EndpointSlice events are",
-        f"taken, and /metrics is scraped each second (longest {value['scrape_longest'] * 1000:,.0f} ms).",
-        f"First right answer {value['start']:.1f} s after the start; {value['octets'] / 2**20:.0f} MiB resident.",
+        "10,000 headless Services with 100,000 endpoints, from the API server's stand-in: in quiet, and then",
+        f"{TAIL_SECONDS:g} s in which they are listed again {value['lists']:.0f} times, {value['events']:,.0f}",
+        "EndpointSlice events are taken, and /metrics is scraped each second",
+        f"(longest {value['scrape_longest'] * 1000:,.0f} ms). First right answer {value['start']:.1f} s after the",
+        f"start; {value['octets'] / 2**20:.0f} MiB resident. Of {value['answered']:,.0f} replies {changed:,.0f} were",
+        "no hits but answers that events had changed. Of hits the daemon tells, from the kernel's receive timestamp to",
+        "the reply in the kernel's hands, in powers of two; of all replies the generator, beside the API server.",
     )
     yield from _table_head(["", "p50", "p99", "p99.9", "max", "lost"])
     for title, prefix in (("in quiet", "quiet_"), ("list, scrapes, events", "")):
         row = (value[f"{prefix}{name}"] for name in ("p50", "p99", "p999", "max", "lost"))
         yield _row(title, *(f"{figure:,.0f}" for figure in row))
+        bounds = (value[f"{prefix}hits_{name}"] for name in ("p50", "p99", "p999", "max"))
+        yield _row(f"{title}: hits", *(f"≤ {bound:,.0f}" for bound in bounds), NONE)
     yield ""
 
 

@@ -3,7 +3,10 @@
 10,000 headless Services with 100,000 endpoints come from the API server's stand-in. The daemon has listed them once
 and then answers; first in quiet, then while it is made to list everything again, twice, is scraped every second and
 takes 1,000 EndpointSlice events a second. The questions are for pods of these Services, so events also take away
-answers that are being asked for.
+answers that are being asked for, some seventy a second: those are no hits, and are made anew.
+
+The generator sees every reply, and all that delays one: its own core, which it shares with the API server's stand-in,
+and the machine. Of hits alone the daemon tells, from the kernel's receive timestamp to the reply in the kernel's hands.
 """
 
 from __future__ import annotations
@@ -29,10 +32,12 @@ from bench.standin import StandIn, get, stand_in
 EVENTS = 1000  # a second
 SCRAPE_INTERVAL = 1.0  # seconds
 # So far apart that the daemon is back at its watch in between: while it pauses before a list, no event reaches it.
-LIST_AT = (0, 8)  # scrapes
+LIST_AT = (0, 6)  # scrapes
 ASKED_SERVICES = 60  # ten pods each
 TURN = 200  # microseconds: the API server's stand-in needs the better part of the generator's core
 
+_HITS = "hit_own"  # the outcome
+_BUCKET = re.compile(r"^hsdnsd_udp_request_duration_seconds_bucket\{(.*)\} ([\d.e+]+)$", re.MULTILINE)
 _SAMPLE = re.compile(r'^hsdnsd_watch_(relists|events)_total\{kind="EndpointSlice"\} ([\d.e+]+)$', re.MULTILINE)
 
 
@@ -62,11 +67,14 @@ def measure_tail(plan: Plan, folder: Path, shared: Path, upstream: int) -> Figur
         with running(words, place, plan.server_core) as process:
             started = ask.wait_until_ready(process, site.port, scenario)
             ask.check(site.port, scenario, edns=False)
+            before = hits(_metrics(site.admin))
             quiet = generator.run(_load(plan, shared, site, queries, QUIET_SECONDS))
+            between = hits(_metrics(site.admin))
             told = _Scraper(site.admin, api)
             api.tell(f"events?rate={EVENTS}")
             loaded = told.during(_load(plan, shared, site, queries, TAIL_SECONDS))
             api.tell("events?rate=0")
+            after = hits(_metrics(site.admin))
             memory = process.memory()
     # Slices may come by more than one watch, each of which is listed again.
     if told.relists < len(LIST_AT) or not told.events:
@@ -74,7 +82,10 @@ def measure_tail(plan: Plan, folder: Path, shared: Path, upstream: int) -> Figur
     return {
         **{f"quiet_{name}": getattr(quiet, name) for name in ("p50", "p99", "p999", "max", "lost")},
         **{name: getattr(loaded, name) for name in ("p50", "p99", "p999", "max", "lost", "late")},
+        **{f"quiet_hits_{name}": figure for name, figure in hit_figures(before, between).items()},
+        **{f"hits_{name}": figure for name, figure in hit_figures(between, after).items()},
         "not_found": loaded.answered - loaded.rcodes[0],
+        "answered": loaded.answered,
         "start": started,
         "lists": len(LIST_AT),
         "events": told.events,
@@ -107,11 +118,14 @@ class _Scraper:
         before = self._scrape()
         self.took.clear()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as generating:
-            while not self._is_over(generating):
-                if len(self.took) in LIST_AT:
-                    self._api.tell("relist")
-                self._scrape()
-            output = generating.stdout.read() if generating.stdout else ""
+            try:
+                while not self._is_over(generating):
+                    if len(self.took) in LIST_AT:
+                        self._api.tell("relist")
+                    self._scrape()
+                output = generating.stdout.read() if generating.stdout else ""
+            finally:
+                generating.kill()
         after = self._scrape()
         self.relists = int(after["relists"] - before["relists"])
         self.events = int(after["events"] - before["events"])
@@ -125,9 +139,46 @@ class _Scraper:
 
     def _scrape(self) -> dict[str, float]:
         start = time.monotonic()
-        text = get(self._admin, "/metrics", timeout=30).decode()
+        text = _metrics(self._admin)
         self.took.append(time.monotonic() - start)
         return watch_counts(text)
+
+
+def _metrics(admin: int) -> str:
+    return get(admin, "/metrics", timeout=30).decode()
+
+
+def hits(metrics: str) -> dict[float, float]:
+    """How many hits took at most so many microseconds in the daemon, since its start; the last of them: all.
+
+    Raises:
+        BenchError: the daemon's metrics do not tell.
+    """
+    found: dict[float, float] = {}
+    for labels, count in _BUCKET.findall(metrics):
+        value = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        if value.get("outcome") == _HITS:
+            found[float(value["le"]) * 1e6] = float(count)
+    if not found:
+        raise BenchError("the daemon's metrics do not tell how long its hits took")
+    return dict(sorted(found.items()))
+
+
+def hit_figures(before: dict[float, float], after: dict[float, float]) -> Figures:
+    """Quantiles of hits in between, each the upper bound of its bucket in microseconds, and their number.
+
+    Raises:
+        BenchError: there was no hit.
+    """
+    counts = {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
+    number = max(counts.values())
+    if not number:
+        raise BenchError("there was no hit: nothing was measured")
+    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1.0}
+    return {"count": number} | {
+        name: next(bound for bound, count in counts.items() if count >= share * number)
+        for name, share in shares.items()
+    }
 
 
 def watch_counts(metrics: str) -> dict[str, float]:

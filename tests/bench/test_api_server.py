@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from bench.api_server import Store
+from bench.api_server import Store, stride
 from bench.cluster import Cluster, generate
 from bench.errors import BenchError
 from bench.scenarios import Question
@@ -34,6 +35,15 @@ def test_a_change_is_an_event_and_stays_in_the_list() -> None:
         json.dumps(events[2], separators=(",", ":")).encode() + b"\n"
     ]
     assert list(store.since("Service", 0)) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 60, 9999, 10_000])
+def test_changes_come_to_every_slice_and_to_neighbours_apart(count: int) -> None:
+    each = stride(count)
+    assert {change * each % count for change in range(count)} == set(range(count))
+    if count > 60:
+        first = [place for place in range(count) if place * each % count < 60]
+        assert max(later - earlier for earlier, later in pairwise(first)) < count / 10
 
 
 def test_what_has_expired_is_forgotten() -> None:

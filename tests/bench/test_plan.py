@@ -82,5 +82,13 @@ def test_the_readme_tells_each_scenario() -> None:
     assert all(f"`{name}`" in text for name in cli.SPECIAL)
 
 
+def test_the_front_page_shows_the_newest_results() -> None:
+    text = (BENCH.parent / "README.md").read_text()
+    for name in ("latest.svg", "latest.md"):
+        path = cli.RESULTS / name
+        assert f"]({path.relative_to(BENCH.parent)})" in text
+        assert path.is_file()
+
+
 def test_the_floor_is_not_looked_at() -> None:
     assert [server.name for server in BY_NAME.values() if not server.checked] == [FLOOR.name]

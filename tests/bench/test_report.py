@@ -48,6 +48,8 @@ SAMPLES = [
     Sample(
         Key("hsdnsd", TAIL, TAIL), 1,
         latency(30, lost=5) | {f"quiet_{name}": value for name, value in latency(21).items()}
+        | {f"quiet_hits_{name}": value for name, value in latency(16).items()}
+        | {f"hits_{name}": value for name, value in latency(32).items()} | {"answered": 5000.0, "hits_count": 4990.0}
         | {"lists": 4.0, "events": 15000.0, "scrape_longest": 0.25, "start": 1.5, "octets": 250 * 2**20},
     ),
 ]  # fmt: skip
@@ -108,6 +110,9 @@ def test_latencies_memory_misses_and_tail_are_told(report: Report) -> None:
     tail = rows(text, "The daemon's tail")
     assert tail["in quiet"] == ["21", "42", "63", "84", "0"]
     assert tail["list, scrapes, events"] == ["30", "60", "90", "120", "5"]
+    assert tail["in quiet: hits"] == ["≤ 16", "≤ 32", "≤ 48", "≤ 64", "-"]
+    assert tail["list, scrapes, events: hits"] == ["≤ 32", "≤ 64", "≤ 96", "≤ 128", "-"]
+    assert "Of 5,000 replies 10 were no hits" in " ".join(text.split())
     assert "they are listed again 4 times, 15,000 EndpointSlice events" in " ".join(text.split())
 
 
