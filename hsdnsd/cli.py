@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = _configuration(options)
         if options.command == "check-config":
             return _check_config(config)
-        return _serve(config)
+        return _serve(config, options)
     except ConfigError as error:
         for path, problem in error.faults:
             _complain(f"{path}: {problem}")
@@ -187,10 +187,10 @@ def _read(path: str) -> str:
         raise ConfigError([(path, f"not UTF-8 at octet {error.start}")]) from None
 
 
-def _serve(config: Config) -> int:
+def _serve(config: Config, options: argparse.Namespace) -> int:
     from hsdnsd.daemon import run
 
-    return run(config)
+    return run(config, options.config, functools.partial(_configuration, options))
 
 
 def _check_config(config: Config) -> int:

@@ -124,6 +124,7 @@ class Forward(msgspec.Struct, frozen=True):
             unit="seconds",
             low=0,
             high=3600,
+            at_start=True,
         ),
     ] = 20.0
     max_in_flight: Annotated[

@@ -33,6 +33,7 @@ class Source(msgspec.Struct, frozen=True):
             "change of a file changes the answers.",
             why="no source: nothing of a cluster is claimed that was not asked for",
             form=forms.PATH,
+            at_start=True,
         ),
     ] = ()
     kubeconfig: Annotated[
@@ -42,6 +43,7 @@ class Source(msgspec.Struct, frozen=True):
             why="inside a cluster there is none, and outside nobody should be connected by accident",
             form=forms.PATH,
             empty=True,
+            at_start=True,
         ),
     ] = ""
     in_cluster: Annotated[
@@ -49,6 +51,7 @@ class Source(msgspec.Struct, frozen=True):
         Key(
             "Watch the cluster in which the daemon runs, with the service account of its pod.",
             why="asked for by the DaemonSet in deploy/; elsewhere there is no service account",
+            at_start=True,
         ),
     ] = False
     snapshot: Annotated[
@@ -60,6 +63,7 @@ class Source(msgspec.Struct, frozen=True):
             why="nothing is written to a disk before somebody says where; deploy/ says /var/lib/hsdnsd/snapshot",
             form=forms.PATH,
             empty=True,
+            at_start=True,
         ),
     ] = ""
     snapshot_pod_age: Annotated[
@@ -71,6 +75,7 @@ class Source(msgspec.Struct, frozen=True):
             unit="seconds",
             low=0,
             high=2592000,
+            at_start=True,
         ),
     ] = 600.0
     snapshot_service_age: Annotated[
@@ -81,6 +86,7 @@ class Source(msgspec.Struct, frozen=True):
             unit="seconds",
             low=0,
             high=2592000,
+            at_start=True,
         ),
     ] = 86400.0
 
@@ -90,7 +96,9 @@ class Zone(msgspec.Struct, frozen=True):
 
     name: Annotated[
         str,
-        Key("The cluster domain.", why="what kubeadm and most distributions set up", form=forms.OWN_ZONE),
+        Key(
+            "The cluster domain.", why="what kubeadm and most distributions set up", form=forms.OWN_ZONE, at_start=True
+        ),
     ] = "cluster.local"
     reverse_zones: Annotated[
         tuple[str, ...],
@@ -99,11 +107,17 @@ class Zone(msgspec.Struct, frozen=True):
             why="addresses of Services and pods may lie anywhere; what is not found is asked elsewhere, "
             "see `zone.fallthrough`",
             form=forms.REVERSE_ZONE,
+            at_start=True,
         ),
     ] = ("in-addr.arpa", "ip6.arpa")
     namespaces: Annotated[
         tuple[str, ...],
-        Key("The namespaces that are exposed; empty: all.", why="Kubernetes DNS is cluster-wide", form=forms.NAMESPACE),
+        Key(
+            "The namespaces that are exposed; empty: all.",
+            why="Kubernetes DNS is cluster-wide",
+            form=forms.NAMESPACE,
+            at_start=True,
+        ),
     ] = ()
     labels: Annotated[
         str,
@@ -112,6 +126,7 @@ class Zone(msgspec.Struct, frozen=True):
             why="Kubernetes DNS knows no unselected objects",
             form=forms.SELECTOR,
             empty=True,
+            at_start=True,
         ),
     ] = ""
     namespace_labels: Annotated[
@@ -121,6 +136,7 @@ class Zone(msgspec.Struct, frozen=True):
             why="Kubernetes DNS is cluster-wide",
             form=forms.SELECTOR,
             empty=True,
+            at_start=True,
         ),
     ] = ""
     pods: Annotated[
@@ -130,6 +146,7 @@ class Zone(msgspec.Struct, frozen=True):
             "address is answered as it was asked; `verified`: only those of living pods, which are then watched too.",
             why="they are not in the DNS specification; insecure lets anybody make names under the cluster's domain, "
             "verified costs a watch on every pod",
+            at_start=True,
         ),
     ] = "disabled"
     endpoint_pod_names: Annotated[
@@ -137,6 +154,7 @@ class Zone(msgspec.Struct, frozen=True):
         Key(
             "Endpoints without a hostname are called after their pod, instead of their address.",
             why="names by address are what CoreDNS gives unless told otherwise",
+            at_start=True,
         ),
     ] = False
     endpoints: Annotated[
@@ -148,6 +166,7 @@ class Zone(msgspec.Struct, frozen=True):
             "with a cluster IP, its address in reverse) is asked of `forward.cluster_dns`.",
             why="hardly anybody asks for such a name, and those slices are most of what changes in a cluster: watched "
             "by every node, they are what an API server can't bear",
+            at_start=True,
         ),
     ] = "headless"
     noendpoints: Annotated[
@@ -155,6 +174,7 @@ class Zone(msgspec.Struct, frozen=True):
         Key(
             "EndpointSlices are not watched; headless Services and names of endpoints do not exist.",
             why="headless Services are half of what cluster DNS is for",
+            at_start=True,
         ),
     ] = False
     ignore_empty_service: Annotated[
@@ -162,6 +182,7 @@ class Zone(msgspec.Struct, frozen=True):
         Key(
             "A Service with a cluster IP but no ready endpoint does not exist (NXDOMAIN), except in reverse.",
             why="a cluster IP is there whether or not somebody stands behind it, and search lists go on at NXDOMAIN",
+            at_start=True,
         ),
     ] = False
     fallthrough: Annotated[
@@ -178,6 +199,7 @@ class Zone(msgspec.Struct, frozen=True):
             "Addresses that the apex NS record leads to; empty: those of `listen`.",
             why="where the daemon listens is where it can be asked",
             form=forms.ADDRESS,
+            at_start=True,
         ),
     ] = ()
     compat: Annotated[
@@ -185,6 +207,7 @@ class Zone(msgspec.Struct, frozen=True):
         Key(
             "`coredns`: answer as CoreDNS does, also where that goes against the DNS RFCs.",
             why="what breaks the RFCs is mended; who relies on one of CoreDNS's oddities finds it here",
+            at_start=True,
         ),
     ] = ""
     ttl: Annotated[
@@ -218,6 +241,7 @@ class Cache(msgspec.Struct, frozen=True):
             unit="bytes",
             low=0,
             high=1 << 36,
+            at_start=True,
         ),
     ] = 32 * MIB
     positive_bytes: Annotated[
@@ -337,6 +361,7 @@ class Tcp(msgspec.Struct, frozen=True):
             why="more than the pods of a node open when every answer is truncated; each costs a descriptor",
             low=1,
             high=65536,
+            at_start=True,
         ),
     ] = 1024
     max_per_source: Annotated[
@@ -346,6 +371,7 @@ class Tcp(msgspec.Struct, frozen=True):
             why="a sixteenth of all: a client that leaks connections harms only itself",
             low=1,
             high=65536,
+            at_start=True,
         ),
     ] = 64
     max_pipelined: Annotated[
@@ -355,6 +381,7 @@ class Tcp(msgspec.Struct, frozen=True):
             why="resolvers that pipeline at all send a handful",
             low=1,
             high=65536,
+            at_start=True,
         ),
     ] = 64
     message_timeout: Annotated[
@@ -365,6 +392,7 @@ class Tcp(msgspec.Struct, frozen=True):
             unit="seconds",
             low=0.05,
             high=60,
+            at_start=True,
         ),
     ] = 3.0
     idle_timeout: Annotated[
@@ -375,6 +403,7 @@ class Tcp(msgspec.Struct, frozen=True):
             unit="seconds",
             low=0.05,
             high=600,
+            at_start=True,
         ),
     ] = 10.0
 
@@ -384,5 +413,8 @@ class Log(msgspec.Struct, frozen=True):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Key("The least level that is written.", why="what changed, and nothing for each query"),
+        Key(
+            "The least level that is written; `debug` has every answer that is not given by the packet path alone.",
+            why="what changed, and nothing for each query",
+        ),
     ] = "info"

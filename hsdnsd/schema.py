@@ -49,6 +49,7 @@ class Key(msgspec.Struct, frozen=True):
         form: what a text, or each text of an array, or each text in a table or in its arrays, has to be.
         name_form: what the keys of a table with free keys have to be.
         empty: whether "" is right besides.
+        at_start: a change takes effect when the program is started again, and not before.
     """
 
     meaning: str
@@ -59,6 +60,7 @@ class Key(msgspec.Struct, frozen=True):
     form: Form | None = None
     name_form: Form | None = None
     empty: bool = False
+    at_start: bool = False
 
 
 class Field(NamedTuple):

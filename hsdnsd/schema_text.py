@@ -89,6 +89,7 @@ def reference(tree: type[msgspec.Struct], path: str = "") -> str:
         else:
             keys.append(f"\n### `{here}`\n\n{_kind(field)}; default: {_default(field)}\n\n{field.key.meaning}\n\n")
             keys.append(f"*Why this default:* {field.key.why}.\n")
+            keys.append("\n*A change takes effect at the next start.*\n" if field.key.at_start else "")
     return "".join(keys + tables)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypedDict
 
 from hsdnsd.address import is_own, parse_address, parse_endpoint
 from hsdnsd.cache.cache import Limits
@@ -135,6 +136,27 @@ def local_options(config: Config) -> LocalOptions:
     )
 
 
+class Rules(TypedDict):
+    """How the engine is to answer, beside the zones: keywords of `Engine.reconfigure`."""
+
+    bounds: Bounds
+    exchange: ExchangeOptions
+    ttls: TtlLimits
+    local: LocalOptions
+    coredns: bool
+
+
+def rules(config: Config) -> Rules:
+    """How the engine is to answer."""
+    return Rules(
+        bounds=bounds(config),
+        exchange=exchange_options(config),
+        ttls=ttl_limits(config),
+        local=local_options(config),
+        coredns=config.zone.compat == "coredns",
+    )
+
+
 def bounds(config: Config) -> Bounds:
     """What may be open at once, and for how long."""
     forward = config.forward
@@ -167,6 +189,14 @@ def cache_limits(config: Config) -> Limits:
         failure_ttl=cache.failure_ttl,
         max_stale=cache.max_stale,
     )
+
+
+def may_fly(config: Config) -> bool:
+    """Whether threads may ask upstreams by themselves: only if they hold about what the cache holds.
+
+    What they do not hold they ask for. An answer takes them less than a third of what it takes the cache.
+    """
+    return config.cache.finished_bytes >= config.cache.positive_bytes // 3
 
 
 def ttl_limits(config: Config) -> TtlLimits:

@@ -43,11 +43,14 @@ def complaints(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]
     return printed.err.splitlines()
 
 
+Run = Callable[[Config, str | None, Callable[[], Config]], int]
+
+
 @pytest.fixture
-def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Config], int]], None]:
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
     """Puts a function where the daemon is."""
 
-    def put(run: Callable[[Config], int]) -> None:
+    def put(run: Run) -> None:
         module = types.ModuleType("hsdnsd.daemon")
         module.run = run  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "hsdnsd.daemon", module)
@@ -119,16 +122,38 @@ def test_a_file_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path
     assert complaints(capsys, "--config", str(binary)) == [f"hsdnsd: {binary}: not UTF-8 at octet 4"]
 
 
-def test_serve_runs_the_daemon_and_hands_on_its_exit_code(daemon: Callable[[Callable[[Config], int]], None]) -> None:
-    ran: list[Config] = []
+def test_serve_runs_the_daemon_and_hands_on_its_exit_code(daemon: Callable[[Run], None]) -> None:
+    ran: list[tuple[Config, str | None]] = []
 
-    def run(config: Config) -> int:
-        ran.append(config)
+    def run(config: Config, path: str | None, _: Callable[[], Config]) -> int:
+        ran.append((config, path))
         return 7
 
     daemon(run)
     assert main(["serve", "--set", "zone.ttl=9"]) == 7
-    assert ran == [load("", ["zone.ttl=9"])]
+    assert ran == [(load("", ["zone.ttl=9"]), None)]
+
+
+def test_the_file_can_be_read_again_with_the_same_options_over_it(
+    daemon: Callable[[Run], None], tmp_path: Path
+) -> None:
+    file = tmp_path / "hsdnsd.toml"
+    file.write_text("drain = 1\n[zone]\nttl = 1\n")
+
+    def run(config: Config, path: str | None, read: Callable[[], Config]) -> int:
+        assert (config.drain, config.zone.ttl, path) == (1, 9, str(file))
+        file.write_text("drain = 2\n[zone]\nttl = 2\n")
+        assert (read().drain, read().zone.ttl) == (2, 9)
+        file.write_text("drain = []")
+        with pytest.raises(ConfigError):
+            read()
+        file.unlink()
+        with pytest.raises(ConfigError):
+            read()
+        return 0
+
+    daemon(run)
+    assert main(["serve", "--config", str(file), "--set", "zone.ttl=9"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -141,12 +166,12 @@ def test_serve_runs_the_daemon_and_hands_on_its_exit_code(daemon: Callable[[Call
 )
 def test_what_keeps_the_daemon_from_starting_is_one_line(
     capsys: pytest.CaptureFixture[str],
-    daemon: Callable[[Callable[[Config], int]], None],
+    daemon: Callable[[Run], None],
     error: Exception,
     code: int,
     complaint: str,
 ) -> None:
-    def run(_: Config) -> int:
+    def run(*_: object) -> int:
         raise error
 
     daemon(run)
@@ -158,9 +183,9 @@ def test_what_keeps_the_daemon_from_starting_is_one_line(
 
 
 def test_a_wrong_configuration_starts_nothing(
-    capsys: pytest.CaptureFixture[str], daemon: Callable[[Callable[[Config], int]], None]
+    capsys: pytest.CaptureFixture[str], daemon: Callable[[Run], None]
 ) -> None:
-    def run(_: Config) -> int:
+    def run(*_: object) -> int:
         raise AssertionError
 
     daemon(run)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hsdnsd.config import Config, load, parse, reference_page
+from hsdnsd.config import Config, changed_while_running, load, parse, reference_page
 from hsdnsd.errors import ConfigError
 from hsdnsd.kube.selector import parse_selector
 from hsdnsd.schema_text import to_toml
@@ -238,3 +238,27 @@ def test_the_reference_page_is_up_to_date() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == reference_page(), (
         "python -m hsdnsd.config > docs/configuration.md"
     )
+
+
+def test_a_running_daemon_goes_on_with_what_needs_no_start() -> None:
+    running = load("", ["listen=127.0.0.1:5353", "drain=1"])
+    wanted = load("", ["listen=127.0.0.1:5354", "drain=2", "threads=3", "local.no_aaaa=true"])
+    assert changed_while_running(running, wanted) == load(
+        "", ["listen=127.0.0.1:5353", "drain=2", "local.no_aaaa=true"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (["listen=127.0.0.1:5354", "forward.upstreams=127.0.0.1:5353"], "forward.upstreams[0]"),
+        (["source.in_cluster=true", "forward.upstreams=svc://dns.kube-system"], "forward.upstreams[0]"),
+        (["source.in_cluster=true", "forward.cluster_dns=192.0.2.1"], "forward.cluster_dns"),
+    ],
+)
+def test_but_not_with_half_of_what_belongs_together(settings: list[str], path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        changed_while_running(load("", ["listen=127.0.0.1:5353"]), load("", settings))
+    ((place, problem),) = caught.value.faults
+    assert place == path
+    assert "next start" in problem

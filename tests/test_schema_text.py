@@ -27,7 +27,7 @@ class Inner(msgspec.Struct, frozen=True):
 
 class Root(msgspec.Struct, frozen=True):
     texts: Annotated[tuple[str, ...], Key("Texts.", why="none", form=ANY)] = ("a",)
-    switch: Annotated[bool, Key("A switch.", why="off")] = False
+    switch: Annotated[bool, Key("A switch.", why="off", at_start=True)] = False
     inner: Inner = Inner()
 
 
@@ -166,3 +166,5 @@ def test_the_reference_names_range_default_meaning_and_reason() -> None:
     assert "### `inner.free`\n\ntable; each key a text, each value an array, each a text; default: `{}`\n" in page
     assert "### `inner.names`\n\ntable; each key a text, each value a text; default: `{}`\n" in page
     assert "### `switch`\n\ntrue or false; default: `false`\n" in page
+    assert "*Why this default:* off.\n\n*A change takes effect at the next start.*\n" in page
+    assert page.count("next start") == 1

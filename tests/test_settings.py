@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from hsdnsd import settings
 from hsdnsd.cache.cache import Limits
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.config import Config, load
+from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.exchange import ExchangeOptions
 from hsdnsd.engine.following import ClusterService
 from hsdnsd.engine.resolver import Bounds
@@ -181,6 +184,20 @@ def test_which_endpoints_are_watched(chosen: tuple[str, ...], scoped: bool) -> N
     assert options(*chosen).scoped is scoped
 
 
+def test_the_rules_are_everything_that_the_engine_is_told() -> None:
+    config = load("", ["forward.deadline=2", "cache.max_ttl=7", "zone.compat=coredns", "local.no_aaaa=true"])
+    assert settings.rules(config) == {
+        "bounds": settings.bounds(config),
+        "exchange": settings.exchange_options(config),
+        "ttls": settings.ttl_limits(config),
+        "local": settings.local_options(config),
+        "coredns": True,
+    }
+    given = inspect.signature(Engine.reconfigure).parameters.values()
+    keywords = {parameter.name for parameter in given if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert keywords == {*settings.rules(config), "static"}
+
+
 def test_the_cluster_s_dns() -> None:
     asked = load("", ["source.in_cluster=true", "forward.upstreams=192.0.2.1", "forward.cluster_dns=10.96.0.10"])
     assert settings.forward_zones(asked, ())[CLUSTER] == (Upstream("10.96.0.10", 53),)
@@ -216,3 +233,11 @@ def test_a_snapshot_made_under_other_options_is_not_used(changed: str) -> None:
     same = settings.snapshot_origin(load("", ["source.kubeconfig=a"]))
     assert settings.snapshot_origin(load("", ["source.kubeconfig=a", "zone.ttl=30"])) == same
     assert settings.snapshot_origin(load("", ["source.kubeconfig=a", changed])) != same
+
+
+@pytest.mark.parametrize(
+    ("held", "may"), [("", True), ("cache.finished_bytes=0", False), ("cache.finished_bytes=11184810", True)]
+)
+def test_threads_ask_only_for_what_they_could_hold(held: str, may: bool) -> None:
+    """By default, with nothing, and with a third."""
+    assert settings.may_fly(configured(*filter(None, [held]))) is may

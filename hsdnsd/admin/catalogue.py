@@ -150,6 +150,12 @@ GROUPS: Final = (
                 "",
                 "Replies whose id or question was wrong; more than a few are somebody's guesses (RFC 5452).",
             ),
+            _counter(
+                "hsdnsd_upstream_distrusted_total",
+                "",
+                "Questions for which there were so many of them that nothing more was believed over UDP. Alert on it: "
+                "somebody forges replies.",
+            ),
             _gauge("hsdnsd_upstream_sockets", "", "Sockets open to upstreams now; each message over UDP has its own."),
             _counter("hsdnsd_upstream_sockets_opened_total", "", "Sockets opened to upstreams."),
             _gauge("hsdnsd_upstream_connections", "", "Those of them over TCP or TLS, kept open for the next message."),
@@ -168,6 +174,19 @@ GROUPS: Final = (
             ),
             _counter("hsdnsd_upstream_loops_total", "to", "Times that a message came back."),
             _gauge("hsdnsd_upstream_in_flight", "", "Questions that upstreams are being asked now."),
+            _counter(
+                "hsdnsd_flights_total",
+                "end",
+                "Questions that the packet path's threads asked upstreams by themselves. end: answered, or why the "
+                "engine went on with it: silence, reply (not a plain one), refused, looped, claimed (the engine wanted "
+                "to ask the same), closed (at the daemon's end).",
+            ),
+            _counter(
+                "hsdnsd_flights_untold_total",
+                "",
+                "Those answers that the cache was not told of, for want of room: they are given until they run out, "
+                "but never when stale.",
+            ),
             _counter(
                 "hsdnsd_coalesced_queries_total", "", "Queries that joined a question which was being asked already."
             ),
@@ -248,6 +267,18 @@ GROUPS: Final = (
             _counter(
                 "hsdnsd_http_rejects_total", "", "Connections to /metrics and health turned away: too many at once."
             ),
+        ),
+    ),
+    Group(
+        "Configuration",
+        "It is read again when its file changes, and on SIGHUP.",
+        (
+            _gauge(
+                "hsdnsd_config_good", "", "0: the last configuration could not be taken. Alert on it; the log says why."
+            ),
+            _gauge("hsdnsd_config_waiting_keys", "", "Keys that were changed and take effect at the next start."),
+            _counter("hsdnsd_config_reloads_total", "", "Times that a configuration was taken while running."),
+            _counter("coredns_reload_failed_total", "", "Times that one could not be."),
         ),
     ),
     Group(

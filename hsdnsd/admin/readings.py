@@ -22,6 +22,7 @@ from hsdnsd.engine.counters import (
 )
 from hsdnsd.native.contract import COUNTED_TYPES, SIZE_BOUNDS
 from hsdnsd.native.contract import Outcome as UdpOutcome
+from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.wire.const import Rcode
 
 _SECONDS: Final = tuple(2**power / 1e6 for power in range(BUCKETS - 1))
@@ -34,6 +35,7 @@ _NO_OWN_ZONE: Final = "localhost."
 
 def read_all(families: Families, sources: Sources) -> None:
     """Add every series."""
+    sources.catch_up()
     _read_build(families, sources)
     _read_requests(families, sources)
     _read_responses(families, sources)
@@ -44,6 +46,7 @@ def read_all(families: Families, sources: Sources) -> None:
     _read_kubernetes(families, sources)
     _read_udp(families, sources)
     _read_tcp(families, sources)
+    _read_configuration(families, sources)
 
 
 def _read_build(families: Families, sources: Sources) -> None:
@@ -79,7 +82,8 @@ def _read_requests(families: Families, sources: Sources) -> None:
     for limit, count in counters.limits.items():
         families.add("hsdnsd_limit_rejects_total", count, limit)
     families.add("coredns_forward_max_concurrent_rejects_total", counters.limits["in_flight"])
-    families.add("hsdnsd_waiting_queries", sources.driver.pending)
+    flights = sources.flights
+    families.add("hsdnsd_waiting_queries", sources.driver.pending + (flights.waiting if flights else 0))
     families.add("coredns_panics_total", sources.driver.crashes)
 
 
@@ -182,8 +186,10 @@ def _read_upstreams(families: Families, sources: Sources) -> None:
     for (to, problem), count in counters.upstream_failures.items():
         families.add("hsdnsd_upstream_failures_total", count, to, problem)
     families.add("hsdnsd_upstream_near_misses_total", counters.near_misses)
+    families.add("hsdnsd_upstream_distrusted_total", counters.distrusted)
     families.add("hsdnsd_upstream_sockets", len(sources.upstreams))
-    families.add("hsdnsd_upstream_sockets_opened_total", sources.upstreams.opened)
+    flights = sources.flights
+    families.add("hsdnsd_upstream_sockets_opened_total", sources.upstreams.opened + (flights.opened if flights else 0))
     families.add("hsdnsd_upstream_connections", len(sources.upstreams.pool))
     families.add("hsdnsd_upstream_resent_total", sources.upstreams.pool.resent)
     families.add("hsdnsd_upstream_unmatched_total", sources.upstreams.pool.unmatched)
@@ -194,7 +200,12 @@ def _read_upstreams(families: Families, sources: Sources) -> None:
     for to, loops in looping.items():
         families.add("hsdnsd_upstream_looping", loops, to)
         families.add("hsdnsd_upstream_loops_total", counters.upstream_loops.get(to, 0), to)
-    families.add("hsdnsd_upstream_in_flight", sources.in_flight())
+    families.add("hsdnsd_upstream_in_flight", sources.in_flight() + (flights.in_flight if flights else 0))
+    for trouble in Trouble:
+        ended = flights.handed_over_count(trouble) if flights else 0
+        families.add("hsdnsd_flights_total", ended, trouble.name.lower())
+    families.add("hsdnsd_flights_total", flights.landed_count if flights else 0, "answered")
+    families.add("hsdnsd_flights_untold_total", flights.untold if flights else 0)
     families.add("hsdnsd_coalesced_queries_total", counters.coalesced)
 
 
@@ -249,3 +260,11 @@ def _read_tcp(families: Families, sources: Sources) -> None:
     for reason, count in (("refused", tcp.refused), ("evicted", tcp.evicted), ("timed_out", tcp.timed_out)):
         families.add("hsdnsd_tcp_closed_total", count, reason)
     families.add("hsdnsd_http_rejects_total", sources.http_rejects())
+
+
+def _read_configuration(families: Families, sources: Sources) -> None:
+    reloader = sources.reloader
+    families.add("hsdnsd_config_good", reloader.good)
+    families.add("hsdnsd_config_waiting_keys", len(reloader.waiting))
+    families.add("hsdnsd_config_reloads_total", reloader.applied)
+    families.add("coredns_reload_failed_total", reloader.failed)

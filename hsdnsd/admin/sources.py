@@ -10,6 +10,7 @@ from hsdnsd.cache.cache import Cache
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.upstreams import Server
 from hsdnsd.native.contract import Batch, Table
+from hsdnsd.native.flight_contract import Trouble
 
 
 class Durations(Protocol):
@@ -92,6 +93,19 @@ class UpstreamSockets(Protocol):
     def __len__(self) -> int: ...
 
 
+class Reloader(Protocol):
+    """`hsdnsd.reload.Reloader`."""
+
+    @property
+    def applied(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def good(self) -> bool: ...
+    @property
+    def waiting(self) -> Sequence[str]: ...
+
+
 class TcpServer(Protocol):
     """`hsdnsd.net.tcp.TcpServer`."""
 
@@ -106,6 +120,22 @@ class TcpServer(Protocol):
     @property
     def accept_errors(self) -> int: ...
     def __len__(self) -> int: ...
+
+
+class Flights(Protocol):
+    """`hsdnsd.native.flight_contract.Flights`."""
+
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def opened(self) -> int: ...
+    @property
+    def landed_count(self) -> int: ...
+    @property
+    def untold(self) -> int: ...
+    def handed_over_count(self, trouble: Trouble) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +154,11 @@ class Sources:
         counts: objects by kind, and "records", `hsdnsd.records.table.Table.counts`; empty if there are no own zones.
         watches: of the source of Kubernetes objects; none if there is no source.
         snapshot: None: none is kept.
+        reloader: who follows the configuration.
         http_rejects: `HttpServer.turned_away`.
         clock: monotonic seconds.
+        flights: what threads ask upstreams by themselves; None: nothing.
+        catch_up: brings the counters up to date with that.
     """
 
     version: str
@@ -144,5 +177,8 @@ class Sources:
     counts: Callable[[], Mapping[str, int]]
     watches: Callable[[], Iterable[Watch]]
     snapshot: Snapshot | None
+    reloader: Reloader
     http_rejects: Callable[[], int]
     clock: Callable[[], float]
+    flights: Flights | None = None
+    catch_up: Callable[[], None] = lambda: None

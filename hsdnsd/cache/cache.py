@@ -29,14 +29,17 @@ class Cache:
     """Answers by question. `now` is monotonic seconds."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.stores = {
-            Kind.SUCCESS: Store(limits.success_bytes),
-            Kind.DENIAL: Store(limits.denial_bytes),
-            Kind.FAILURE: Store(limits.failure_bytes),
-        }
+        self.stores = {kind: Store(0) for kind in Kind}
+        self.resize(limits)
         # In the order in which they are asked: data before its absence, and a failure only if nothing better is known.
         self._order = tuple(self.stores.values())
+
+    def resize(self, limits: Limits) -> None:
+        """Keep by these limits from now on; what does not fit any more is forgotten."""
+        self.limits = limits
+        self.stores[Kind.SUCCESS].resize(limits.success_bytes)
+        self.stores[Kind.DENIAL].resize(limits.denial_bytes)
+        self.stores[Kind.FAILURE].resize(limits.failure_bytes)
 
     def get(self, key: Key, now: float) -> Entry | None:
         """The answer that may be given now, or None."""
@@ -60,12 +63,19 @@ class Cache:
 
     def put(self, key: Key, answer: Answer, ttl: int, now: float, chase: Name | None = None) -> Entry:
         """Keep what an upstream said for `ttl` seconds; 0 is not kept (RFC 1035 section 3.2.1). Returns the entry."""
-        kind = Kind.SUCCESS if answer.an and answer.rcode == Rcode.NOERROR else Kind.DENIAL
-        entry = Entry(answer, kind, now, now + ttl, chase)
-        for store in self._order:
-            store.remove(key)
+        successes, denials, failures = self._order
+        if answer.an and answer.rcode == Rcode.NOERROR:
+            entry = Entry(answer, Kind.SUCCESS, now, now + ttl, chase)
+            store, other = successes, denials
+        else:
+            entry = Entry(answer, Kind.DENIAL, now, now + ttl, chase)
+            store, other = denials, successes
+        other.remove(key)
+        failures.remove(key)
         if ttl > 0:
-            self.stores[kind].put(key, entry)
+            store.put(key, entry)
+        else:
+            store.remove(key)
         return entry
 
     def put_failure(self, key: Key, answer: Answer, now: float) -> Entry:

@@ -14,7 +14,8 @@ from hsdnsd.wire.rrset import RRset
 
 # Longer chains than this in one message are an attack or a mistake (BIND allows 16, unbound 11 restarts).
 MAX_CHAIN = 16
-_DENIAL_PROOF = frozenset((RRType.NSEC, RRType.NSEC3, RRType.RRSIG))
+# What proves that a name or type does not exist, or that a wildcard was right to stand for it.
+_PROOF = frozenset((RRType.NSEC, RRType.NSEC3, RRType.RRSIG))
 
 
 class TtlLimits(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         answer: RRsets from the question's name along the CNAME chain, in that order.
-        authority: of a denial: the SOA and the records that prove it; else empty.
+        authority: of a denial the SOA and the records that prove it, of signed data the records that prove that a
+            wildcard stands for it; else empty.
         ttl: seconds that it may be kept; 0: give it to those who wait now, and forget it.
         chase: folded name at which the chain goes on where this upstream has no say (an own zone), or where it
             stopped telling.
@@ -45,14 +47,23 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 def accept(
-    message: Message, name: Name, qtype: int, is_own: Callable[[Name], bool], limits: TtlLimits
+    message: Message, name: Name, qtype: int, is_own: Callable[[Name], bool], limits: TtlLimits, do: bool = True
 ) -> Accepted | None:
     """Strip a reply to what answers `name` and `qtype`; None if it does not answer at all.
 
     Kept are the RRsets on the chain from the question's name, and in a denial one SOA with its proof. Everything else,
     whoever it claims to be about, is left out; nothing of it is ever kept under another name (RFC 5452 section 6).
     Records that lie in an own zone are cut out: the chain goes on there by our own look-up.
+
+    Args:
+        do: whether signatures and proofs were asked for. Without, they are left out of what they come along with
+            (RFC 4035 section 3.2.1).
     """
+    if not do:
+        message = _without_proof(message, qtype)
+    if message.rcode == Rcode.YXDOMAIN and (moved := _moved_by(message.answer, name, [])):
+        # RFC 6672 section 2.2: what a DNAME makes of the name is too long.
+        return _accepted(Rcode.YXDOMAIN, tuple(moved), (), limits)
     if message.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
         return None
     walk = _follow(message.answer, name, qtype, is_own)
@@ -63,7 +74,9 @@ def accept(
         return _accepted(Rcode.NOERROR, chain, (), limits, chase=end)
     if walk.found:
         # RFC 2308 section 2.1: NXDOMAIN is about the end of the chain, and it has data.
-        return _accepted(Rcode.NOERROR, chain, (), limits)
+        proof = _wildcard_proof(message, chain, is_own, limits)
+        ttl = min((rrset.ttl for rrset in proof), default=limits.most)
+        return _accepted(Rcode.NOERROR, chain, proof, limits, ttl=ttl)
     soa = _denial_soa(message.authority, end)
     if soa is not None:
         return _denial(message, chain, soa, limits)
@@ -88,7 +101,6 @@ class _Walk(NamedTuple):
 
 def _follow(records: tuple[RRset, ...], name: Name, qtype: int, is_own: Callable[[Name], bool]) -> _Walk | None:
     """Walk the chain from the question's name; None if it loops or is too long."""
-    dnames = [rrset for rrset in records if rrset.rtype == RRType.DNAME]
     by_name: dict[Name, list[RRset]] = {}
     for rrset in records:
         by_name.setdefault(Name(rrset.name.lower()), []).append(rrset)
@@ -97,16 +109,18 @@ def _follow(records: tuple[RRset, ...], name: Name, qtype: int, is_own: Callable
     here = name
     for _ in range(MAX_CHAIN + 1):
         there = by_name.get(here, ())
-        data = [rrset for rrset in there if rrset.rtype == qtype]
-        if data:
-            chain += data
+        alias = next((_single(rrset) for rrset in there if rrset.rtype == RRType.CNAME), None)
+        if alias is not None:
+            # Also where the alias itself was asked for (RFC 6672 section 3.1).
+            chain += _moved_by(records, here, chain)
+        data = alias if qtype == RRType.CNAME else next((rrset for rrset in there if rrset.rtype == qtype), None)
+        if data is not None:
+            chain.append(data)
             if qtype != RRType.RRSIG:
                 chain += [rrset for rrset in there if rrset.rtype == RRType.RRSIG]
             return _Walk(tuple(chain), here, found=True, own=False)
-        alias = next((rrset for rrset in there if rrset.rtype == RRType.CNAME), None)
         if alias is None:
             return _Walk(tuple(chain), here, found=False, own=False)
-        chain += [rrset for rrset in dnames if is_within(here, Name(rrset.name.lower())) and rrset not in chain]
         chain.append(alias)
         chain += [rrset for rrset in there if rrset.rtype == RRType.RRSIG]
         here = Name(alias.rdatas[0].lower())
@@ -116,6 +130,46 @@ def _follow(records: tuple[RRset, ...], name: Name, qtype: int, is_own: Callable
             return _Walk(tuple(chain), here, found=False, own=True)
         seen.add(here)
     return None
+
+
+def _single(rrset: RRset) -> RRset:
+    """The first record alone: a name has no second alias (RFC 2181 section 10.1)."""
+    return rrset if len(rrset.rdatas) == 1 else RRset(rrset.name, rrset.rtype, rrset.ttl, rrset.rdatas[:1])
+
+
+def _moved_by(records: tuple[RRset, ...], name: Name, chain: list[RRset]) -> list[RRset]:
+    """The DNAMEs above a name that are not in the chain yet, with their signatures: the CNAME they make has none."""
+    above = {
+        owner
+        for rrset in records
+        if rrset.rtype == RRType.DNAME and is_within(name, owner := Name(rrset.name.lower())) and len(owner) < len(name)
+    }
+    return [
+        rrset
+        for rrset in records
+        if rrset.rtype in (RRType.DNAME, RRType.RRSIG) and Name(rrset.name.lower()) in above and rrset not in chain
+    ]
+
+
+def _without_proof(message: Message, qtype: int) -> Message:
+    """The message without records that only who asked for them is to see."""
+    if not any(rrset.rtype in _PROOF for rrset in (*message.answer, *message.authority)):
+        return message
+    answer = tuple(rrset for rrset in message.answer if rrset.rtype not in _PROOF or rrset.rtype == qtype)
+    authority = tuple(rrset for rrset in message.authority if rrset.rtype not in _PROOF)
+    return msgspec.structs.replace(message, answer=answer, authority=authority)
+
+
+def _wildcard_proof(
+    message: Message, chain: tuple[RRset, ...], is_own: Callable[[Name], bool], limits: TtlLimits
+) -> tuple[RRset, ...]:
+    """What shows that a name has no data but a wildcard's; without it, who verifies takes the data for forged (RFC 4035
+    section 3.1.3.3)."""
+    if not message.authority or not any(rrset.rtype == RRType.RRSIG for rrset in chain):
+        return ()
+    proof = [r for r in message.authority if r.rtype in _PROOF and not is_own(Name(r.name.lower()))]
+    denying = {rrset.name for rrset in proof if rrset.rtype != RRType.RRSIG}
+    return tuple(_bounded(rrset, limits) for rrset in proof if rrset.name in denying)
 
 
 def _denial_soa(authority: tuple[RRset, ...], name: Name) -> RRset | None:
@@ -129,7 +183,7 @@ def _denial(message: Message, chain: tuple[RRset, ...], soa: RRset, limits: TtlL
     proof = tuple(
         _with_ttl(rrset, min(rrset.ttl, ttl))
         for rrset in message.authority
-        if rrset.rtype in _DENIAL_PROOF and is_within(Name(rrset.name.lower()), Name(soa.name.lower()))
+        if rrset.rtype in _PROOF and is_within(Name(rrset.name.lower()), Name(soa.name.lower()))
     )
     head = _with_ttl(RRset(soa.name, soa.rtype, soa.ttl, soa.rdatas[:1]), ttl)
     return _accepted(message.rcode, chain, (head, *proof), limits, ttl=ttl)
@@ -144,9 +198,13 @@ def _accepted(
     ttl: int | None = None,
     chase: Name | None = None,
 ) -> Accepted:
-    answer = tuple(_with_ttl(rrset, max(limits.least, min(rrset.ttl, limits.most))) for rrset in chain)
+    answer = tuple(_bounded(rrset, limits) for rrset in chain)
     least = min((rrset.ttl for rrset in answer), default=limits.most)
     return Accepted(rcode, answer, authority, least if ttl is None else min(least, ttl), chase)
+
+
+def _bounded(rrset: RRset, limits: TtlLimits) -> RRset:
+    return _with_ttl(rrset, max(limits.least, min(rrset.ttl, limits.most)))
 
 
 def _with_ttl(rrset: RRset, ttl: int) -> RRset:

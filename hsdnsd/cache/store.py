@@ -28,14 +28,15 @@ class Key(NamedTuple):
 
     Attributes:
         name: folded.
-        zone: number of the forward zone that was asked, so that one upstream can't speak for another's names.
+        zone: folded name of the forward zone that was asked, so that one upstream can't speak for another's names. It
+            means the same whatever zones are added or taken away.
     """
 
     name: Name
     qtype: int
     do: bool
     cd: bool
-    zone: int
+    zone: Name
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -102,8 +103,12 @@ class Store:
             return
         self._entries[key] = entry
         self.bytes += size
-        while self.bytes > self.limit:
-            self._evict()
+        self._shrink()
+
+    def resize(self, limit: int) -> None:
+        """This is the budget now; what is over it goes."""
+        self.limit = limit
+        self._shrink()
 
     def remove(self, key: Key) -> None:
         """Forget an entry, if it is held."""
@@ -115,6 +120,10 @@ class Store:
         """Forget everything."""
         self._entries.clear()
         self.bytes = 0
+
+    def _shrink(self) -> None:
+        while self.bytes > self.limit:
+            self._evict()
 
     def _evict(self) -> None:
         # Ends: every turn either removes an entry or takes its mark away.

@@ -92,6 +92,7 @@ class Counters:
         coalesced: questions that joined an exchange which another question had begun.
         limits: queries answered SERVFAIL because of a limit, by one of LIMITS.
         near_misses: replies on an exchange's own socket whose id or question was wrong.
+        distrusted: exchanges in which there were so many that nothing was believed over UDP any more.
         upstreams: time until a believed reply, by (upstream, place in RCODES).
         upstream_failures: attempts that came to nothing, by (upstream, why).
         upstream_loops: times that what was sent to an upstream came back, by upstream.
@@ -102,6 +103,7 @@ class Counters:
         "cache_hits",
         "cache_misses",
         "coalesced",
+        "distrusted",
         "do_requests",
         "limits",
         "near_misses",
@@ -126,6 +128,7 @@ class Counters:
         self.coalesced = 0
         self.limits = dict.fromkeys(LIMITS, 0)
         self.near_misses = 0
+        self.distrusted = 0
         self.upstreams: dict[tuple[str, int], Histogram] = {}
         self.upstream_failures: dict[tuple[str, str], int] = {}
         self.upstream_loops: dict[str, int] = {}

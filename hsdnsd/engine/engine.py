@@ -1,7 +1,7 @@
 """The heart: queries, upstream replies and the clock go in; replies, exchanges and a deadline come out. No I/O.
 
 The driver calls `query`, `upstream_reply`, `upstream_failed`, `records_changed` and `deadline_passed`; after each
-call it drains `replies`, `sends`, `closes` and `looping`, and arms one timer at `next_deadline`.
+call it drains `replies`, `sends`, `closes`, `deafened` and `looping`, and arms one timer at `next_deadline`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import msgspec
 
 from hsdnsd.cache.cache import Cache
 from hsdnsd.cache.policy import TtlLimits
-from hsdnsd.cache.store import Key, Kind
+from hsdnsd.cache.store import Entry, Key, Kind
+from hsdnsd.engine.aloft import Flown, Grant, Threads, grant
 from hsdnsd.engine.counters import Counters, Outcome
-from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Exchanges, Send
+from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Send
+from hsdnsd.engine.exchanges import Exchanges
 from hsdnsd.engine.fit import build_own, for_udp
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.loops import LoopProbes
 from hsdnsd.engine.resolver import Bounds, Resolver
-from hsdnsd.engine.rewrite import restored
+from hsdnsd.engine.rewrite import renamed, restored
 from hsdnsd.engine.route import LocalOptions, Route
 from hsdnsd.engine.static import StaticRecords
 from hsdnsd.engine.upstreams import Forwards, Server, Upstream
@@ -116,7 +118,7 @@ class Engine:
             self._exchanges.closes,
         )
         self._looping: list[Upstream] = []
-        self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns)
+        self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns, self._publish)
         self._turn = 0
 
     @property
@@ -133,6 +135,11 @@ class Engine:
     def closes(self) -> list[int]:
         """Exchanges that are over: their sockets are to be closed."""
         return self._exchanges.closes
+
+    @property
+    def deafened(self) -> list[int]:
+        """Exchanges that hear nothing over UDP any more: those of their sockets are to be closed."""
+        return self._exchanges.deafened
 
     @property
     def looping(self) -> list[Upstream]:
@@ -222,16 +229,96 @@ class Engine:
         """Time has gone by: ask again, or give up, where nothing came."""
         if now >= self._loops.wake:
             self._loops.expire(now)
-        over, impatient = self._exchanges.expire(now)
-        for exchange in impatient:
-            self._resolver.impatient(exchange, now)
+        over, attended = self._exchanges.expire(now)
+        for exchange in attended:
+            self._resolver.attend(exchange, now)
         for exchange in over:
             self._finish(exchange, now)
+
+    def reconfigure(
+        self,
+        zone: Zone | None,
+        forwards: Forwards,
+        now: float,
+        *,
+        static: StaticRecords,
+        bounds: Bounds,
+        exchange: ExchangeOptions,
+        ttls: TtlLimits,
+        local: LocalOptions,
+        coredns: bool,
+    ) -> None:
+        """Go by these rules from now on, as if they had been given from the first; keywords as of the constructor.
+
+        What was cached stays. What upstreams are being asked for goes on as it was begun; what comes of it is told,
+        and chains go on, by these rules. Nobody is given a finished answer of the old ones, once this returns.
+        """
+        self._bounds = bounds
+        self._forwards = forwards
+        self._route = Route(zone, forwards, local)
+        self._route.static = static
+        self._exchanges.reconfigure(self._route.is_own, ttls, exchange)
+        self._loops.reconfigure(forwards, exchange.force_tcp, now)
+        self._resolver.reconfigure(self._route, bounds, coredns)
+        self._resolver.threads.reserve(*self._route.reserved())
+        self._finished.clear()
+
+    def share(self, threads: Threads) -> None:
+        """From now on others ask upstreams too, what `grant` allows; what they have no end for is adopted."""
+        self._resolver.threads = threads
+        threads.reserve(*self._route.reserved())
+
+    def grant(self, now: float) -> Grant | None:
+        """What others may ask now."""
+        exchanges = self._exchanges
+        if not exchanges.plain:
+            return None
+        return grant(
+            self._forwards.default, self._bounds, exchanges.ttls, self._route.no_aaaa, exchanges.attempt_timeout, now
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What it counts."""
+        return self._counters
+
+    def adopt(self, flown: Flown, now: float) -> int | None:
+        """Go on with a question that others have begun to ask.
+
+        Returns:
+            The number of its exchange, of which the message is attempt 0; None: it is being asked here too.
+        """
+        exchange = self._resolver.adopt(flown, now)
+        return None if exchange is None else exchange.number
+
+    def adopted(self, exchange: int) -> None:
+        """Whoever waited for an adopted question has been given to `query`: the first of them pays for it."""
+        adopted = self._exchanges.by_number(exchange)
+        if adopted is not None and adopted.waiters:
+            adopted.payer = adopted.waiters[0]
+            self._counters.coalesced -= 1
+
+    def landed(
+        self, key: Key, answer: Answer, ttl: int, server: Server, took: float, opt: bool | None, at: float
+    ) -> None:
+        """Others have asked and told everybody who waited.
+
+        Args:
+            ttl: seconds that it may be kept. took: seconds until the reply.
+            opt: whether it had an OPT, if one was sent. at: when that was.
+        """
+        self._cache.put(key, answer, ttl, at)
+        server.answered(took)
+        if opt is not None:
+            server.took_edns(opt)
+        self._counters.upstream_answered(server.name, answer.rcode, took)
 
     def refresh(self, now: float) -> None:
         """Fetch again what is in demand and about to run out, before anybody has to wait for it."""
         for name, qtype, do, cd, _ in self._finished.due():
-            self._resolver.refresh(name, qtype, do, cd, now)
+            final = self._route.final(name)
+            if final is not None:
+                self._resolver.refresh(final, qtype, do, cd, now)
 
     def give_up(self, now: float) -> None:
         """Answer everybody who still waits: SERVFAIL."""
@@ -249,6 +336,7 @@ class Engine:
     def static_changed(self, records: StaticRecords) -> None:
         """These are the static records now: nobody is given another answer for their names, once this returns."""
         self._route.static = records
+        self._resolver.threads.reserve(*self._route.reserved())
         # A name that is new among them may have been answered by anybody before.
         self._finished.clear()
 
@@ -291,27 +379,24 @@ class Engine:
         if query.qtype == RRType.ANY:
             hinfo = RRset(query.name, RRType.HINFO, _ANY_TTL, (_ANY_RDATA,))
             return self._reply(build_answer(query.name, Rcode.NOERROR, [hinfo], fixed=True), query, limit, Outcome.OWN)
-        if name is not query.name:
-            # What is cached of the other name has to be put together anew for this one.
-            return None
-        entry = self._cache.get(Key(name, query.qtype, query.do, query.cd, zone.number), now)
+        entry = self._cache.get(Key(name, query.qtype, query.do, query.cd, zone.name), now)
         if entry is None or entry.chase is not None or entry.kind is Kind.FAILURE:
             return None
+        if name is not query.name:
+            entry = renamed(entry, name, query.name)
+            if entry is None:
+                return None
         self._counters.cache_hit(entry.kind.value)
+        self._publish(Key(query.name, query.qtype, query.do, query.cd, zone.name), entry)
+        return self._reply(entry.answer, query, limit, Outcome.CACHE, int(now - entry.stored))
+
+    def _publish(self, key: Key, entry: Entry) -> None:
+        """Let the packet path give what the cache holds."""
         life = entry.expires - entry.stored
         refresh_at = entry.expires - life * _REFRESH_IN_LAST if life >= _REFRESH_FROM else _FOREVER
         self._finished.put(
-            query.name,
-            query.qtype,
-            query.do,
-            query.cd,
-            entry.answer,
-            entry.stored,
-            entry.expires,
-            None,
-            refresh_at,
+            key.name, key.qtype, key.do, key.cd, entry.answer, entry.stored, entry.expires, None, refresh_at
         )
-        return self._reply(entry.answer, query, limit, Outcome.CACHE, int(now - entry.stored))
 
     def _reply(self, answer: Answer, query: Query, limit: int, outcome: Outcome, age: int = 0) -> bytes:
         self._counters.response(answer.rcode, answer.aa)

@@ -64,10 +64,7 @@ class LoopProbes:
             entropy: gives so many octets of the system's random source.
             sends, closes: where messages to send, and exchanges to close, are put.
         """
-        # The cluster's DNS may ask us for all other names, and is asked here only for its own.
-        self._zones = [zone for zone in forwards.zones if zone is not forwards.cluster]
         self._entropy = entropy
-        self._force_tcp = force_tcp
         self._sends = sends
         self._closes = closes
         self._due: dict[Server, float] = {}
@@ -77,6 +74,14 @@ class LoopProbes:
         self._begun = False
         self.wake = math.inf
         """When `expire` has something to do."""
+        self.reconfigure(forwards, force_tcp, 0.0)
+
+    def reconfigure(self, forwards: Forwards, force_tcp: bool, now: float) -> None:
+        """Probe these from now on."""
+        # The cluster's DNS may ask us for all other names, and is asked here only for its own.
+        self._zones = [zone for zone in forwards.zones if zone is not forwards.cluster]
+        self._force_tcp = force_tcp
+        self.changed(now)
 
     def begin(self, now: float) -> None:
         """Probe every server."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
+import operator
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import msgspec
 
 from hsdnsd.cache.cache import Cache
 from hsdnsd.cache.store import Entry, Key, Kind
+from hsdnsd.engine.aloft import Flown, Nobody, Threads, is_shared
 from hsdnsd.engine.counters import Counters, Outcome
-from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, Exchanges, Problem
+from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, Problem
+from hsdnsd.engine.exchanges import Exchanges
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.rewrite import restored
 from hsdnsd.engine.route import Route
+from hsdnsd.engine.upstreams import ForwardZone
 from hsdnsd.errors import WireError
 from hsdnsd.wire.answer import Answer, build_answer, render, rrsets
 from hsdnsd.wire.const import EDE, Rcode
@@ -29,6 +34,9 @@ _PROBLEM_EDE = {
     Problem.LAME: EDE.NO_REACHABLE_AUTHORITY,
     Problem.LOOP: EDE.NO_REACHABLE_AUTHORITY,
 }
+# Long ago.
+_AT_ONCE = 0.0
+_deadline = operator.attrgetter("deadline")
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -52,19 +60,37 @@ class Resolver:
 
     Attributes:
         replies: (client, octets) of look-ups that had to wait; drained by the driver.
+        threads: who else asks upstreams.
     """
 
     def __init__(
-        self, route: Route, cache: Cache, exchanges: Exchanges, counters: Counters, bounds: Bounds, coredns: bool
+        self,
+        route: Route,
+        cache: Cache,
+        exchanges: Exchanges,
+        counters: Counters,
+        bounds: Bounds,
+        coredns: bool,
+        publish: Callable[[Key, Entry], None],
     ) -> None:
+        """
+        Args:
+            publish: lets the packet path give an answer of the cache's for as long as that may.
+        """
         self.replies: list[tuple[Hashable, bytes]] = []
-        self._route = route
         self._cache = cache
         self._exchanges = exchanges
         self._counters = counters
+        self._publish = publish
+        self._per_source: Counter[str] = Counter()
+        self.threads: Threads = Nobody()
+        self.reconfigure(route, bounds, coredns)
+
+    def reconfigure(self, route: Route, bounds: Bounds, coredns: bool) -> None:
+        """Carry look-ups on like this from now on, those under way too."""
+        self._route = route
         self._bounds = bounds
         self._coredns = coredns
-        self._per_source: Counter[str] = Counter()
 
     def advance(self, lookup: Lookup, now: float) -> bytes | None:
         """Follow the chain as far as it is known; the reply if that is to its end, None if an upstream is asked."""
@@ -82,13 +108,13 @@ class Resolver:
             if zone is None:
                 # Nobody to ask: what an authoritative server says of a chain that leaves its zones.
                 return self._conclude(lookup, Rcode.NOERROR)
-            key = Key(lookup.name, lookup.query.qtype, lookup.query.do, lookup.query.cd, zone.number)
+            key = Key(lookup.name, lookup.query.qtype, lookup.query.do, lookup.query.cd, zone.name)
             entry = self._cache.get(key, now)
             if entry is not None and entry.kind is Kind.FAILURE:
                 # RFC 8767 section 5: while asking again is not due, what was known before is given at once.
                 entry = self._stale(key, now) or entry
             elif entry is None:
-                entry = self._ask(lookup, key, now)
+                entry = self._ask(lookup, key, zone, now)
                 if entry is None:
                     return None
             else:
@@ -100,31 +126,55 @@ class Resolver:
     def finish(self, exchange: Exchange, now: float) -> None:
         """An exchange is over: keep its outcome, and carry on everybody who waited for it."""
         entry = self._keep(exchange, now)
+        self._release(exchange.key, entry, now)
         if entry.kind is Kind.FAILURE:
             entry = self._stale(exchange.key, now) or entry
-        self._carry_on(exchange, entry, now)
+        waiters, exchange.waiters = exchange.waiters, []
+        self._carry_on(exchange, waiters, entry, now)
 
-    def impatient(self, exchange: Exchange, now: float) -> None:
-        """An exchange takes long: whoever waits is given what was known before, and the exchange goes on."""
-        entry = self._stale(exchange.key, now)
-        if entry is not None:
-            self._carry_on(exchange, entry, now)
+    def attend(self, exchange: Exchange, now: float) -> None:
+        """An exchange takes long, and goes on. Whoever waits is given what was known before, if that is due; or else
+        those are answered whose own time is over.
+        """
+        stale = self._cache.stale(exchange.key, now)
+        leaving = exchange.waiters
+        if stale is None or now < (due := exchange.started + self._bounds.stale_after):
+            leaving = leaving[: bisect.bisect(leaving, now, key=_deadline)]
+            if stale is not None:
+                self._exchanges.attend(exchange, due)
+        exchange.waiters = exchange.waiters[len(leaving) :]
+        self._attend_first(exchange)
+        if not leaving:
+            return
+        if stale is not None:
+            self._counters.cache_hit("stale")
+        self._carry_on(exchange, leaving, stale or _failure(exchange.key, _PROBLEM_EDE[exchange.problem], now), now)
 
     def refresh(self, name: Name, qtype: int, do: bool, cd: bool, now: float) -> None:
         """Ask again what is in demand and about to run out, with nobody waiting (prefetch)."""
         zone = None if self._route.is_own(name) else self._route.match(name)
         if zone is None or len(self._exchanges) >= self._bounds.in_flight:
             return
-        key = Key(name, qtype, do, cd, zone.number)
+        key = Key(name, qtype, do, cd, zone.name)
         if self._exchanges.find(key) is None:
-            self._exchanges.start(key, zone, now + self._bounds.deadline, MAX_MESSAGES, now)
+            self._begin(key, zone, now + self._bounds.deadline, MAX_MESSAGES, now)
 
-    def _carry_on(self, exchange: Exchange, entry: Entry, now: float) -> None:
-        waiters, exchange.waiters = exchange.waiters, []
-        # Only who began the exchange pays for it: the others cost no message.
-        if waiters:
-            waiters[0].budget -= exchange.sent
+    def adopt(self, flown: Flown, now: float) -> Exchange | None:
+        """Go on with a question that somebody else has begun to ask; None: it is being asked here too."""
+        if self._exchanges.find(flown.key) is not None:
+            return None
+        zone = self._route.match(flown.key.name)
+        others = zone.order(now) if zone is not None else ()
+        exchange = self._exchanges.adopt(flown, others, flown.sent_at + self._bounds.deadline)
+        if self._cache.stale(flown.key, now) is not None:
+            self._exchanges.attend(exchange, flown.sent_at + self._bounds.stale_after)
+        return exchange
+
+    def _carry_on(self, exchange: Exchange, waiters: list[Lookup], entry: Entry, now: float) -> None:
         for lookup in waiters:
+            if lookup is exchange.payer:
+                # Only who began the exchange pays for it: the others cost no message. If it goes on, for all of it.
+                lookup.budget -= exchange.sent + exchange.budget
             self._forget_source(lookup)
             lookup.truncated |= exchange.truncated
             reply = self._extend(lookup, entry, now)
@@ -134,34 +184,70 @@ class Resolver:
                 self._counters.answered(Outcome.FORWARDED, now - lookup.started)
                 self.replies.append((lookup.client, reply))
 
-    def _ask(self, lookup: Lookup, key: Key, now: float) -> Entry | None:
+    def _ask(self, lookup: Lookup, key: Key, zone: ForwardZone, now: float) -> Entry | None:
         """Wait for an exchange; an entry at once if there is nothing to wait for."""
         self._counters.cache_misses += 1
-        if self._per_source[lookup.source] >= self._bounds.per_client:
+        waiting = self._per_source[lookup.source] + self.threads.waiting_of(lookup.source)
+        if waiting >= self._bounds.per_client:
             return self._turned_away(key, "per_client", now)
         exchange = self._exchanges.find(key)
         if exchange is None:
-            if len(self._exchanges) >= self._bounds.in_flight:
+            if len(self._exchanges) + self.threads.in_flight >= self._bounds.in_flight:
                 return self._turned_away(key, "in_flight", now)
             if lookup.budget <= 0 or now >= lookup.deadline:
-                return _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
-            zone = self._route.forward_zone(key.zone)
-            exchange = self._exchanges.start(key, zone, lookup.deadline, lookup.budget, now)
+                return self._stale(key, now) or _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
+            exchange = self._begin(key, zone, lookup.deadline, lookup.budget, now)
             if exchange is None:
                 return self._stale(key, now) or _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
+            if exchange.payer is None:
+                exchange.payer = lookup
+            else:
+                self._counters.coalesced += 1
             if self._cache.stale(key, now) is not None:
-                self._exchanges.impatience(exchange, now + self._bounds.stale_after)
+                self._exchanges.attend(exchange, now + self._bounds.stale_after)
         elif len(exchange.waiters) >= self._bounds.waiters:
             return self._turned_away(key, "waiters", now)
+        elif now >= lookup.deadline:
+            return self._stale(key, now) or _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
         else:
             self._counters.coalesced += 1
             if now >= exchange.started + self._bounds.stale_after:
                 stale = self._stale(key, now)
                 if stale is not None:
                     return stale
-        exchange.waiters.append(lookup)
+        if lookup.deadline < exchange.deadline:
+            # Seldom: who comes along a chain may have begun before whoever began the exchange.
+            bisect.insort(exchange.waiters, lookup, key=_deadline)
+            self._attend_first(exchange)
+        else:
+            exchange.waiters.append(lookup)
         self._per_source[lookup.source] += 1
         return None
+
+    def _begin(self, key: Key, zone: ForwardZone, deadline: float, budget: int, now: float) -> Exchange | None:
+        """Ask upstreams, or go on with what somebody else has begun to; None if there is nobody who can be asked."""
+        if is_shared(key):
+            self.threads.claim(key, now)
+        exchange = self._exchanges.find(key) or self._exchanges.start(key, zone, deadline, budget, now)
+        if exchange is None and is_shared(key):
+            self.threads.release(key, _AT_ONCE)
+        return exchange
+
+    def _release(self, key: Key, entry: Entry, now: float) -> None:
+        """An exchange is over: others may ask the same, unless the cache knows something that only we can tell."""
+        if not is_shared(key):
+            return
+        until = _AT_ONCE
+        if entry.expires > now and (entry.kind is Kind.FAILURE or entry.chase is not None):
+            until = entry.expires
+        elif entry.expires > now and self.threads.may_ask(key):
+            self._publish(key, entry)
+        self.threads.release(key, until)
+
+    def _attend_first(self, exchange: Exchange) -> None:
+        """See to it that who can't wait for the end of an exchange is not forgotten."""
+        if exchange.waiters and exchange.waiters[0].deadline < exchange.deadline:
+            self._exchanges.attend(exchange, exchange.waiters[0].deadline)
 
     def _stale(self, key: Key, now: float) -> Entry | None:
         entry = self._cache.stale(key, now)

@@ -7,11 +7,11 @@ import msgspec
 from hsdnsd.engine.rewrite import Rewrites
 from hsdnsd.engine.special_names import SpecialNames, has_data, look_up, no_data
 from hsdnsd.engine.static import NO_RECORDS, StaticRecords, answer_from
-from hsdnsd.engine.upstreams import Forwards, ForwardZone
+from hsdnsd.engine.upstreams import CLUSTER, Forwards, ForwardZone
 from hsdnsd.records.result import Result
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.const import RRType
-from hsdnsd.wire.name import Name, from_labels, labels
+from hsdnsd.wire.name import ROOT, Name, from_labels, labels
 from hsdnsd.wire.rrset import RRset
 
 # Seconds that "no AAAA" may be kept by whoever asked: as long as an upstream's denial at most, by default.
@@ -107,13 +107,20 @@ class Route:
             return no_data(name, NO_AAAA_TTL), None
         return None, zone
 
+    def reserved(self) -> tuple[list[Name], list[Name]]:
+        """Names that are not simply asked of the default upstreams: alone, and with whatever lies below them."""
+        zones = [] if self._zone is None else self._zone.zones
+        stubs = [stub.name for stub in self._forwards.zones if stub.name not in (ROOT, CLUSTER)]
+        return list(self.static), [*zones, *self._special.zones, *self._rewrites.suffixes, *stubs]
+
+    @property
+    def no_aaaa(self) -> bool:
+        """Whether nobody is asked for AAAA."""
+        return self._no_aaaa
+
     def match(self, name: Name) -> ForwardZone | None:
         """Where a folded name that is not our own is asked."""
         return self._forwards.match(name)
-
-    def forward_zone(self, number: int) -> ForwardZone:
-        """The forward zone that a cache key names."""
-        return self._forwards.zones[number]
 
     def own_soa(self, name: Name) -> tuple[RRset, ...]:
         """The SOA of the own zone that `name` lies in, as it stands in denials."""

@@ -22,6 +22,9 @@ class EngineLike(Protocol):
     def closes(self) -> list[int]: ...
 
     @property
+    def deafened(self) -> list[int]: ...
+
+    @property
     def looping(self) -> list[Upstream]: ...
 
     def query(

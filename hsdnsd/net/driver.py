@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from time import monotonic
 from typing import ParamSpec, TypeVar, cast
 
 from hsdnsd.engine.upstreams import LOOPING_FOR
+from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.net.contract import Asked, Client, EngineLike
+from hsdnsd.net.flights import Flights
 from hsdnsd.net.pool import Arrival
 from hsdnsd.net.seldom import Seldom
 from hsdnsd.net.upstream import Exchanges
@@ -39,6 +42,7 @@ class Driver:
         pending: queries that will be answered later.
         crashes: exceptions that came out of the engine for one packet, and cost that packet alone.
         exchanges: the sockets towards upstreams.
+        flights: what the packet path asks upstreams by itself; None: nothing.
     """
 
     def __init__(self, engine: EngineLike, exchanges: Exchanges, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,6 +50,7 @@ class Driver:
         self.crashes = 0
         self._engine = engine
         self.exchanges = exchanges
+        self.flights: Flights | None = None
         self._loop = loop
         self._seldom = Seldom()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,6 +63,8 @@ class Driver:
     def close(self) -> None:
         """Stop driving. The exchanges are the caller's."""
         self._loop.remove_reader(self.exchanges.fileno())
+        if self.flights is not None:
+            self._loop.remove_reader(self.flights.flights.fileno())
         for timer in (self._timer, self._sweeper):
             if timer is not None:
                 timer.cancel()
@@ -87,6 +94,14 @@ class Driver:
         self, wire: bytes, client: Client, source: str, tcp: bool, now: float, truncated: bool = False
     ) -> bytes | None:
         """`Engine.query`, behind the packet boundary: an exception there costs one SERVFAIL."""
+        if self.flights is not None:
+            self.flights.take(now)
+        return self.give(wire, client, source, tcp, now, truncated)
+
+    def give(
+        self, wire: bytes, client: Client, source: str, tcp: bool, now: float, truncated: bool = False
+    ) -> bytes | None:
+        """The same, whatever the packet path has asked meanwhile."""
         try:
             reply = self._engine.query(wire, client, source, tcp, now, truncated)
         except Exception as error:  # noqa: BLE001 - no packet may end the daemon
@@ -94,6 +109,8 @@ class Driver:
             return servfail(wire)
         if reply is None:
             self.pending += 1
+        elif log.isEnabledFor(logging.DEBUG):
+            _show(reply)
         return reply
 
     def came_back(self, wire: bytes, source: str, port: int, now: float) -> bool:
@@ -118,9 +135,13 @@ class Driver:
     def settle(self, now: float) -> None:
         """Do what the engine wants done: open and close exchanges, send replies, set the timer."""
         engine = self._engine
+        if self.flights is not None:
+            self._end_flights(self.flights, now)
         answered: set[Asked] = set()
         # An exchange that can't be opened gives the engine the next thing to do; it tries six times at most.
-        while engine.closes or engine.sends or engine.replies:
+        while engine.closes or engine.deafened or engine.sends or engine.replies:
+            for exchange in _take(engine.deafened):
+                self.exchanges.close_datagrams(exchange)
             over = set(_take(engine.closes))
             for exchange in over:
                 self.exchanges.close(exchange)
@@ -134,7 +155,11 @@ class Driver:
                 asked.reply(token, octets)
                 answered.add(asked)
                 self.pending -= 1
+                if log.isEnabledFor(logging.DEBUG):
+                    _show(octets)
         self.exchanges.flush()
+        if self.flights is not None:
+            self.flights.refresh(now)
         for asked in answered:
             asked.flush(now)
         if engine.looping:
@@ -142,6 +167,22 @@ class Driver:
         if self._answered is not None and self.pending <= 0 and not self._answered.done():
             self._answered.set_result(None)
         self._arm(now)
+
+    def share(self, flights: Flights) -> None:
+        """Let the packet path ask upstreams by itself, from now until `close`."""
+        self.flights = flights
+        self._loop.add_reader(flights.flights.fileno(), self.guarded(self.catch_up))
+        flights.refresh(monotonic())
+
+    def catch_up(self) -> None:
+        """Take in what the packet path has done by itself, the counters included."""
+        if self.flights is None:
+            return
+        now = monotonic()
+        self.flights.take(now)
+        self.flights.count()
+        self.refresh(now)
+        self.settle(now)
 
     async def answered(self) -> None:
         """Wait until no query waits for its answer."""
@@ -167,12 +208,26 @@ class Driver:
         for exchange, attempt, wire, problem in arrivals:
             if wire is None:
                 self._failed(exchange, attempt, problem, now)
-                continue
-            try:
-                self._engine.upstream_reply(exchange, attempt, wire, now)
-            except Exception as error:  # noqa: BLE001 - as in `query`; the exchange goes on to its deadline
-                self._survived(error, now)
+            else:
+                self._hear(exchange, attempt, wire, now)
         self.settle(now)
+
+    def _end_flights(self, flights: Flights, now: float) -> None:
+        """Tell the engine what became of questions that it has adopted."""
+        for exchange, flight, problem in flights.ends():
+            if problem is not None or flight.trouble is Trouble.REFUSED:
+                self.exchanges.close_datagrams(exchange)
+                self._failed(exchange, 0, problem or f"question: {os.strerror(flight.problem)}", now)
+            elif flight.trouble is Trouble.LOOPED:
+                self._engine.upstream_looped(exchange, 0, now)
+            elif flight.reply is not None:
+                self._hear(exchange, 0, flight.reply, now)
+
+    def _hear(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:
+        try:
+            self._engine.upstream_reply(exchange, attempt, wire, now)
+        except Exception as error:  # noqa: BLE001 - as in `query`; the exchange goes on to its deadline
+            self._survived(error, now)
 
     def _failed(self, exchange: int, attempt: int, problem: str, now: float) -> None:
         repeated = self._seldom.due(problem, now)
@@ -227,6 +282,18 @@ def servfail(wire: bytes) -> bytes:
         return b""
     opcode = wire[2] & _OPCODE
     return wire[:2] + bytes((_QR | opcode | (0 if opcode else wire[2] & _RD), Rcode.SERVFAIL)) + bytes(8)
+
+
+def _show(reply: bytes) -> None:
+    """Write an answer to the log, as dig would.
+
+    Every line of it is indented, so that no text in a record passes for one of the log's own.
+    """
+    # dnslib costs memory and time, and is loaded only where somebody debugs.
+    from hsdnsd.wire.inspect import dump
+
+    if reply:
+        log.debug("answer:\n  %s", dump(reply).replace("\n", "\n  "))
 
 
 def _take(waiting: list[T]) -> list[T]:

@@ -71,6 +71,13 @@ class Pool:
         self._lost: list[Query] = []
         self._arrivals: list[Arrival] = []
 
+    def reconfigure(self, patience: float, context: ssl.SSLContext | None) -> None:
+        """Make connections by these rules from now on; those that are open stay. Arguments as of the constructor."""
+        self._patience = patience
+        self._context = context
+        # A session says nothing of who vouched for it.
+        self._sessions.clear()
+
     def __len__(self) -> int:
         """Connections open now."""
         return len(self._streams)

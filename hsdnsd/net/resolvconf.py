@@ -69,9 +69,13 @@ class ResolvConf:
         """Look for ever; what a changed file names goes to `sink`."""
         while True:
             await self._pause(POLL_INTERVAL)
-            upstreams = await asyncio.to_thread(self.read_if_changed)
-            if upstreams is not None:
-                sink(upstreams)
+            await self.poll(sink)
+
+    async def poll(self, sink: Callable[[list[Upstream]], None]) -> None:
+        """Look once; what the file names goes to `sink` if it is not what it named before."""
+        upstreams = await asyncio.to_thread(self.read_if_changed)
+        if upstreams is not None:
+            sink(upstreams)
 
     def _tell(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:

@@ -6,15 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from hsdnsd import native
 from hsdnsd.address import Endpoint
 from hsdnsd.config import Tcp
+from hsdnsd.engine.engine import Engine
 from hsdnsd.native import Batch, Table, Worker
 from hsdnsd.net.contract import EngineLike
 from hsdnsd.net.driver import Driver
+from hsdnsd.net.flights import Flights
 from hsdnsd.net.listen import bind_all
 from hsdnsd.net.tcp import TcpServer
 from hsdnsd.net.udp import UdpListener
 from hsdnsd.net.upstream import Exchanges
+
+# Questions that threads ask by themselves at one time, about 400 octets each: 10,000 a second with answers after 0.4 s.
+MAX_FLIGHTS = 4096
 
 
 class Listeners:
@@ -60,6 +66,7 @@ class Listeners:
         for listener in self.udp:
             listener.stop()
             listener.read_all()
+        self.driver.catch_up()
         self.tcp.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -79,12 +86,14 @@ async def open_listeners(
     table: Table,
     threads: int = 0,
     exchanges: Exchanges | None = None,
+    sharing: Engine | None = None,
 ) -> AsyncIterator[Listeners]:
     """Bind every address of `listen` and serve there, from the engine and the table of its finished answers.
 
     Args:
         threads: native threads for each address, each with a socket of its own; 0: the event loop reads the only one.
         exchanges: the sockets towards upstreams; they are closed at the end.
+        sharing: the engine once more, if threads may ask upstreams by themselves what it grants.
 
     Raises:
         StartError: an address can't be bound.
@@ -99,13 +108,20 @@ async def open_listeners(
         opened.callback(exchanges.close_all)
         driver = Driver(engine, exchanges, loop)
         opened.callback(driver.close)
+        flights = None
+        if threads and sharing is not None:
+            # Each of them may become the engine's, and needs a second socket then.
+            flights = native.Flights(table, max(1, min(exchanges.max_sockets // 2, MAX_FLIGHTS)))
+            driver.share(Flights(flights, sharing, exchanges, driver.give))
         tcp = TcpServer(driver, limits, loop)
         opened.callback(tcp.close)
         udp = []
         for each in bound:
             for sock in each.udp:
-                path = Worker(sock, table) if threads else Batch(sock, table)
+                path = Worker(sock, table, flights=flights) if threads else Batch(sock, table)
                 udp.append(UdpListener(driver, sock, path, loop))
                 opened.callback(udp[-1].stop)
+                if isinstance(path, Worker) and driver.flights is not None:
+                    driver.flights.listeners[path.number] = udp[-1]
             tcp.listen(each.tcp)
         yield Listeners(tuple(each.endpoint for each in bound), driver, exchanges, tuple(udp), tcp)

@@ -44,11 +44,11 @@ class Attempt:
 
     __slots__ = ("exchange", "id", "number", "sock", "upstream")
 
-    def __init__(self, send: Send, sock: socket.socket) -> None:
-        self.exchange = send.exchange
-        self.number = send.attempt
-        self.upstream = send.upstream
-        self.id = send.wire[:_ID_SIZE]
+    def __init__(self, exchange: int, number: int, upstream: Upstream, id: bytes, sock: socket.socket) -> None:
+        self.exchange = exchange
+        self.number = number
+        self.upstream = upstream
+        self.id = id
         self.sock = sock
 
     def sent_from(self, source: str, port: int) -> bool:
@@ -68,6 +68,7 @@ class Exchanges:
         opened: sockets opened since the beginning.
         failed: attempts that could not be made, or were refused, cut off or reset.
         pool: the connections over TCP and TLS, for its counters.
+        elsewhere: sockets of others, which count here too. max_sockets: most sockets at one time.
     """
 
     def __init__(
@@ -86,9 +87,10 @@ class Exchanges:
             spend: whether one more message may be sent for an exchange whose connection was lost.
         """
         self.by_id: dict[bytes, Attempt] = {}
+        self.elsewhere: Callable[[], int] = lambda: 0
         self._opened = 0
         self._failed = 0
-        self._max_sockets = max_sockets
+        self.max_sockets = max_sockets
         self._clock = clock
         self._epoll = select.epoll()
         self._by_descriptor: dict[int, Attempt] = {}
@@ -98,13 +100,18 @@ class Exchanges:
             self._epoll,
             patience=connect_timeout,
             context=context,
-            may_open=lambda: len(self) < max_sockets,
+            may_open=lambda: len(self) < self.max_sockets,
             spend=spend,
         )
 
+    def reconfigure(self, max_sockets: int, connect_timeout: float, context: ssl.SSLContext | None) -> None:
+        """Open by these rules from now on; what is open stays. Arguments as of the constructor."""
+        self.max_sockets = max_sockets
+        self.pool.reconfigure(connect_timeout, context)
+
     def __len__(self) -> int:
         """Sockets open now."""
-        return len(self._by_descriptor) + len(self.pool)
+        return len(self._by_descriptor) + len(self.pool) + self.elsewhere()
 
     @property
     def opened(self) -> int:
@@ -122,7 +129,7 @@ class Exchanges:
         """Send a message, over TCP with the next `flush`. Returns to whom and why it could not be sent, or None."""
         if send.tcp:
             return self.pool.open(send, self._clock())
-        if len(self) >= self._max_sockets:
+        if len(self) >= self.max_sockets:
             self._failed += 1
             return TOO_MANY
         try:
@@ -131,10 +138,8 @@ class Exchanges:
         except OSError as error:
             self._failed += 1
             return describe(send.upstream, error)
-        attempt = Attempt(send, sock)
-        self._by_descriptor[sock.fileno()] = attempt
-        self._by_exchange.setdefault(send.exchange, []).append(attempt)
-        self.by_id[attempt.id] = attempt
+        attempt = Attempt(send.exchange, send.attempt, send.upstream, send.wire[:_ID_SIZE], sock)
+        self._keep(attempt)
         self._opened += 1
         try:
             sock.connect(address)
@@ -145,15 +150,32 @@ class Exchanges:
             return describe(send.upstream, error)
         return None
 
+    def adopt(self, exchange: int, upstream: Upstream, id: int, fd: int) -> str | None:
+        """Take over the socket that the first message of an exchange was sent on. Returns as `open`."""
+        family, _ = self._address(upstream)
+        sock = socket.socket(family, _FLAGS, fileno=fd)
+        if len(self) >= self.max_sockets:
+            self._failed += 1
+            sock.close()
+            return TOO_MANY
+        attempt = Attempt(exchange, 0, upstream, id.to_bytes(_ID_SIZE, "big"), sock)
+        self._keep(attempt)
+        self._epoll.register(sock, select.EPOLLIN)
+        return None
+
     def flush(self) -> None:
         """Let what was opened over TCP leave."""
         self.pool.flush()
 
     def close(self, exchange: int) -> None:
         """Close the sockets of all attempts of an exchange; those that failed are closed already."""
+        self.close_datagrams(exchange)
+        self.pool.close(exchange)
+
+    def close_datagrams(self, exchange: int) -> None:
+        """Close those over UDP, and let those over TCP be."""
         for attempt in self._by_exchange.pop(exchange, ()):
             self._close(attempt)
-        self.pool.close(exchange)
 
     def close_all(self) -> None:
         """Close every socket, for good."""
@@ -191,6 +213,11 @@ class Exchanges:
         now = self._clock()
         self.pool.expire(now)
         return self.pool.take_arrivals(now)
+
+    def _keep(self, attempt: Attempt) -> None:
+        self._by_descriptor[attempt.sock.fileno()] = attempt
+        self._by_exchange.setdefault(attempt.exchange, []).append(attempt)
+        self.by_id[attempt.id] = attempt
 
     def _drop(self, attempt: Attempt) -> None:
         self._failed += 1

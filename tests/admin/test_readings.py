@@ -13,7 +13,7 @@ from hsdnsd.kube.source import WatchState
 from hsdnsd.native.contract import COUNTED_TYPES, Outcome
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.const import Rcode, RRType
-from hsdnsd.wire.name import from_text
+from hsdnsd.wire.name import ROOT, from_text
 from hsdnsd.wire.query import Refused
 from tests.support.observed import NOW, BatchFigures, Sized, sources
 
@@ -150,7 +150,7 @@ def test_the_cache() -> None:
     batch = BatchFigures(rcodes={(False, 0): 10, (False, 3): 20, (True, 0): 99})
     given_sources = sources(counters=counters, batches=lambda: [(False, batch)])
     answer = Answer(rcode=0, aa=False, an=1, ns=0, ar=0, body=b"", ttls=b"", ttl=60)
-    given_sources.cache.put(Key(from_text("a.example"), 1, False, False, 0), answer, 60, 0.0)
+    given_sources.cache.put(Key(from_text("a.example"), 1, False, False, ROOT), answer, 60, 0.0)
     given = read(given_sources)
     hits = {key[2]: value for key, value in given.items() if key[0] == "coredns_cache_hits_total"}
     assert hits == {"success": 12, "denial": 21, "failure": 1}
@@ -171,6 +171,7 @@ def test_upstreams() -> None:
     counters.upstream_answered("10.0.0.10:53", 4000, 0.1)
     counters.upstream_failed("[2001:db8::1]:53", "timeout")
     counters.near_misses = 2
+    counters.distrusted = 1
     counters.coalesced = 3
     counters.limited("in_flight")
     counters.limited("waiters")
@@ -181,6 +182,7 @@ def test_upstreams() -> None:
     assert given[f"{name}_count", "forward", "10.0.0.10:53", "other"] == 1
     assert given["hsdnsd_upstream_failures_total", "[2001:db8::1]:53", "timeout"] == 1
     assert given[("hsdnsd_upstream_near_misses_total",)] == 2
+    assert given[("hsdnsd_upstream_distrusted_total",)] == 1
     assert given[("hsdnsd_upstream_sockets",)] == 2
     assert given[("hsdnsd_upstream_sockets_opened_total",)] == 9
     assert given[("hsdnsd_upstream_in_flight",)] == 6
@@ -286,3 +288,11 @@ def test_connections_to_upstreams() -> None:
     assert given["hsdnsd_upstream_connections",] == 1
     assert given["hsdnsd_upstream_resent_total",] == 3
     assert given["hsdnsd_upstream_unmatched_total",] == 2
+
+
+def test_the_configuration() -> None:
+    given = read(sources())
+    assert given[("hsdnsd_config_good",)] == 1
+    assert given[("hsdnsd_config_waiting_keys",)] == 2
+    assert given[("hsdnsd_config_reloads_total",)] == 12
+    assert given[("coredns_reload_failed_total",)] == 13

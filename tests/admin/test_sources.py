@@ -7,7 +7,7 @@ import pytest
 
 from hsdnsd.admin import sources
 from hsdnsd.cache.cache import Cache, Limits
-from hsdnsd.config import Tcp
+from hsdnsd.config import Config, Tcp
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.upstreams import Forwards
@@ -19,6 +19,7 @@ from hsdnsd.net.tcp import TcpServer
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
+from hsdnsd.reload import Reloader
 from hsdnsd.wire.name import from_text
 from tests.support.world import Finished
 
@@ -42,6 +43,13 @@ def test_a_snapshot_is_what_its_keeper_tells() -> None:
     keeper = Keeper("snapshot", Table(ZoneOptions(from_text("cluster.local"))), tuple, {}, "cluster.local", "")
     assert len(members(sources.Snapshot)) == 5
     assert lacking(sources.Snapshot, keeper) == set()
+
+
+def test_the_follower_of_the_configuration_has_what_is_read_of_it() -> None:
+    async def apply(config: Config) -> None: ...
+
+    assert len(members(sources.Reloader)) == 4
+    assert lacking(sources.Reloader, Reloader(Config(), None, Config, apply)) == set()
 
 
 @pytest.mark.parametrize("part", ["driver", "upstreams", "pool", "tcp"])

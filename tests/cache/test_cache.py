@@ -8,9 +8,9 @@ from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.cache.store import Key, Kind
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.const import Rcode
-from hsdnsd.wire.name import Name
+from hsdnsd.wire.name import ROOT, Name
 
-KEY = Key(Name(b"\x01a\x04test\x00"), 1, False, False, 0)
+KEY = Key(Name(b"\x01a\x04test\x00"), 1, False, False, ROOT)
 DATA = Answer(Rcode.NOERROR, False, 1, 0, 0, b"data", b"", 60)
 DENIAL = Answer(Rcode.NXDOMAIN, False, 0, 1, 0, b"soa", b"", 60)
 FAILURE = Answer(Rcode.SERVFAIL, False, 0, 0, 0, b"", b"", 0)
@@ -34,7 +34,7 @@ def test_ttl_0_is_given_back_and_not_kept() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Key(Name(b"\x01b\x04test\x00"), 1, False, False, 0),
+        Key(Name(b"\x01b\x04test\x00"), 1, False, False, ROOT),
         KEY._replace(qtype=28),
         KEY._replace(do=True),
         KEY._replace(cd=True),
@@ -101,3 +101,14 @@ def test_clear_forgets_all() -> None:
     cache.put(KEY, DATA, 60, 100.0)
     cache.clear()
     assert cache.get(KEY, 100.0) is None
+
+
+def test_other_limits_keep_what_fits_them() -> None:
+    cache = Cache(Limits())
+    cache.put(KEY, DENIAL, 60, 100.0)
+    cache.resize(Limits(success_bytes=1, max_stale=0))
+    assert cache.get(KEY, 101.0) is not None
+    assert cache.stores[Kind.SUCCESS].limit == 1
+    assert cache.stale(KEY, 161.0) is None
+    cache.resize(Limits(denial_bytes=0))
+    assert cache.get(KEY, 101.0) is None

@@ -15,11 +15,11 @@ def cache() -> Cache:
     held = Cache(Limits())
     www = from_text("www.example.com")
     data = build_answer(www, Rcode.NOERROR, [RRset(www, RRType.A, 60, (b"\1\2\3\4", b"\1\2\3\5"))])
-    held.put(Key(www, RRType.A, True, False, 0), data, 60, 100.0)
-    held.put(Key(from_text("example.org"), 65400, False, True, 0), data, 60, 100.0)
+    held.put(Key(www, RRType.A, True, False, ROOT), data, 60, 100.0)
+    held.put(Key(from_text("example.org"), 65400, False, True, ROOT), data, 60, 100.0)
     gone = from_text("gone.example.com")
-    held.put(Key(gone, RRType.AAAA, False, False, 0), build_answer(gone, Rcode.NXDOMAIN), 30, 100.0)
-    held.put_failure(Key(from_text("notexample.com"), 1, False, False, 0), build_answer(gone, Rcode.SERVFAIL), 100.0)
+    held.put(Key(gone, RRType.AAAA, False, False, ROOT), build_answer(gone, Rcode.NXDOMAIN), 30, 100.0)
+    held.put_failure(Key(from_text("notexample.com"), 1, False, False, ROOT), build_answer(gone, Rcode.SERVFAIL), 100.0)
     return held
 
 

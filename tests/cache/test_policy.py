@@ -41,9 +41,10 @@ def judge(
     name: str = "a.test",
     qtype: int = RRType.A,
     limits: TtlLimits = LIMITS,
+    do: bool = True,
 ) -> Accepted | None:
     message = Message(1, 0x8180 | rcode, rcode, b"", answer, authority, additional, False)
-    return accept(message, from_text(name), qtype, lambda other: is_within(other, OWN), limits)
+    return accept(message, from_text(name), qtype, lambda other: is_within(other, OWN), limits, do)
 
 
 def must(accepted: Accepted | None) -> Accepted:
@@ -101,6 +102,62 @@ def test_signatures_on_the_chain_come_along() -> None:
     signature = RRset(from_text("a.test"), RRType.RRSIG, 300, (b"sig",))
     stray = RRset(from_text("z.test"), RRType.RRSIG, 300, (b"sig",))
     assert must(judge((a("a.test", "192.0.2.1"), signature, stray))).answer == (a("a.test", "192.0.2.1"), signature)
+
+
+def record(name: str, rtype: int, rdata: bytes = b"x", ttl: int = 300) -> RRset:
+    return RRset(from_text(name), rtype, ttl, (rdata,))
+
+
+def test_signatures_and_proofs_that_nobody_asked_for_are_left_out() -> None:
+    signature, proof = record("a.test", RRType.RRSIG), record("test", RRType.NSEC)
+    answer = (a("a.test", "192.0.2.1"), signature)
+    assert must(judge(answer, (proof, signature), do=False)) == must(judge(answer[:1], do=False))
+    denial = (soa("test"), proof, record("test", RRType.RRSIG))
+    assert must(judge(authority=denial, do=False)) == must(judge(authority=denial[:1], do=False))
+    # But not if they are what was asked for.
+    for wanted in (signature, record("a.test", RRType.NSEC)):
+        assert must(judge((wanted,), qtype=wanted.rtype, do=False)).answer == (wanted,)
+
+
+def test_the_proof_that_a_wildcard_stands_for_a_name_comes_along_with_its_signature() -> None:
+    answer = (a("a.test", "192.0.2.1"), record("a.test", RRType.RRSIG))
+    proof = (record("0.test", RRType.NSEC, ttl=20), record("0.test", RRType.RRSIG, ttl=20))
+    other = (ns("test"), record("test", RRType.RRSIG), soa("test"))
+    kept = must(judge(answer, (*other, *proof)))
+    assert (kept.answer, kept.authority, kept.ttl) == (answer, proof, 20)
+    # Nobody but us has a say on our zones.
+    forged = tuple(RRset(from_text("0.cluster.local"), rrset.rtype, 300, rrset.rdatas) for rrset in proof)
+    assert must(judge(answer, forged)).authority == ()
+    # Without a signature on the data it proves nothing.
+    assert must(judge(answer[:1], proof)).authority == ()
+
+
+def test_a_dname_and_its_signature_come_along_where_the_alias_itself_is_asked_for() -> None:
+    dname = RRset(from_text("old.test"), RRType.DNAME, 300, (from_text("new.test"),))
+    records = (dname, record("old.test", RRType.RRSIG), cname("x.old.test", "x.new.test"))
+    assert must(judge(records, name="x.old.test", qtype=RRType.CNAME)).answer == records
+
+
+def test_a_dname_that_is_not_above_the_name_stays_behind() -> None:
+    dname = RRset(from_text("x.old.test"), RRType.DNAME, 300, (from_text("new.test"),))
+    alias = cname("x.old.test", "x.new.test")
+    assert must(judge((dname, alias), name="x.old.test", qtype=RRType.CNAME)).answer == (alias,)
+
+
+@pytest.mark.parametrize("qtype", [RRType.A, RRType.CNAME])
+def test_of_two_aliases_of_a_name_the_first_counts(qtype: int) -> None:
+    first = cname("a.test", "b.test")
+    both = RRset(first.name, RRType.CNAME, 300, (*first.rdatas, from_text("c.test")))
+    records = (both, a("b.test", "192.0.2.1"), a("c.test", "192.0.2.2"))
+    expected = (first,) if qtype == RRType.CNAME else (first, records[1])
+    assert must(judge(records, qtype=qtype)).answer == expected
+
+
+def test_a_dname_that_makes_the_name_too_long_is_told() -> None:
+    dname = RRset(from_text("test"), RRType.DNAME, 120, (from_text("x" * 63 + "." + "y" * 63),))
+    assert must(judge((dname,), rcode=Rcode.YXDOMAIN)) == Accepted(Rcode.YXDOMAIN, (dname,), (), 120)
+    assert judge(rcode=Rcode.YXDOMAIN) is None
+    assert judge((dname,), rcode=Rcode.YXDOMAIN, name="a.example") is None
 
 
 @pytest.mark.parametrize(

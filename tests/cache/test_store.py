@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from hsdnsd.cache.store import Entry, Key, Kind, Store, key_size
 from hsdnsd.wire.answer import Answer
-from hsdnsd.wire.name import Name
+from hsdnsd.wire.name import ROOT, Name
 
 
 def key(number: int) -> Key:
-    return Key(Name(b"\x06n%05d\x04test\x00" % number), 1, False, False, 0)
+    return Key(Name(b"\x06n%05d\x04test\x00" % number), 1, False, False, ROOT)
 
 
 def entry(size: int = 0) -> Entry:
@@ -85,4 +85,17 @@ def test_bytes_are_those_of_the_entries_held(operations: list[tuple[str, int, in
         held = {k: store.get(k) for k in map(key, range(10))}
         assert store.bytes == sum(key_size(k) + e.size() for k, e in held.items() if e is not None) <= store.limit
     store.clear()
+    assert (len(store), store.bytes) == (0, 0)
+
+
+def test_a_smaller_budget_lets_go_of_what_came_first() -> None:
+    store = Store(1 << 20)
+    for number in range(10):
+        store.put(key(number), entry())
+    size = store.bytes
+    store.resize(size // 2)
+    assert len(store) == 5
+    assert store.bytes <= size // 2
+    assert store.get(key(9)) is not None
+    store.resize(0)
     assert (len(store), store.bytes) == (0, 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dns.flags
+import dns.message
 import pytest
 
 from hsdnsd.engine.route import LocalOptions
 from hsdnsd.engine.static import static_records
 from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port, ServiceFact
 from hsdnsd.records.options import ZoneOptions
+from hsdnsd.wire.answer import render
 from hsdnsd.wire.name import from_text
+from hsdnsd.wire.query import read_query_untrusted
 from tests.support.facts import packed
 from tests.support.world import FIRST, World, ede, query, rcode, records
 
@@ -199,6 +202,39 @@ def test_a_rewritten_name_elsewhere_is_asked_and_cached_under_the_other_name() -
     assert given.sent == []
     given.wait(61)
     given.ask("www.old.example")
+    (send,) = given.sent
+    assert send.wire[12:29] == from_text("www.new.example")
+
+
+def test_the_packet_path_keeps_what_is_cached_of_the_other_name_under_the_asked_one() -> None:
+    given = world(**rewriting(old_example="new.example"))
+    given.ask("www.old.example")
+    given.upstream_says("www.new.example. 300 CNAME cdn.example.net.\ncdn.example.net. 60 A 192.0.2.7")
+    given.wait(10)
+    message = given.answer("www.old.example")
+    assert records(message) == ["www.old.example. 290 CNAME cdn.example.net.", "cdn.example.net. 50 A 192.0.2.7"]
+    assert not message.flags & dns.flags.AA
+    (((name, *_), (answer, expires, owner)),) = given.finished.held.items()
+    assert (name, expires, owner) == (from_text("www.old.example"), 1060.0, None)
+    again = render(answer, read_query_untrusted(query("www.old.example")), 1232, 10)
+    assert records(dns.message.from_wire(again)) == records(message)
+
+
+def test_a_denial_of_the_other_name_is_kept_too() -> None:
+    given = world(**rewriting(old_example="new.example"))
+    given.ask("gone.old.example")
+    given.upstream_says(rcode="NXDOMAIN", authority="new.example. 20 SOA a. b. 1 1 1 1 20")
+    assert rcode(given.answer("gone.old.example")) == "NXDOMAIN"
+    (((name, *_), (_, expires, _)),) = given.finished.held.items()
+    assert (name, expires) == (from_text("gone.old.example"), 1020.0)
+
+
+def test_what_is_in_demand_under_a_rewritten_name_is_fetched_again_under_the_other() -> None:
+    given = world(**rewriting(old_example="new.example"))
+    asked = from_text("www.old.example")
+    given.finished.wanted.append((asked, 1, False, False, 0))
+    given.engine.refresh(given.now)
+    given._drain()
     (send,) = given.sent
     assert send.wire[12:29] == from_text("www.new.example")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsdnsd.engine.rewrite import Rewrites, restored
+from hsdnsd.cache.store import Entry, Kind
+from hsdnsd.engine.rewrite import Rewrites, renamed, restored
+from hsdnsd.errors import WireError
+from hsdnsd.wire.answer import build_answer, rrsets
 from hsdnsd.wire.const import MAX_NAME, RRType
 from hsdnsd.wire.name import ROOT, Name, from_labels, from_text
 from hsdnsd.wire.rrset import RRset, srv_rdata
@@ -82,3 +87,25 @@ def test_a_chain_that_leads_back_to_the_asked_name_has_no_answer() -> None:
     back = RRset(FINAL, RRType.CNAME, 5, (from_text("DB.old.example"),))
     assert restored([back], FINAL, ASKED) is None
     assert restored([RRset(from_text("Db.Old.example"), RRType.A, 5, (bytes(4),))], FINAL, ASKED) is None
+
+
+def test_what_is_cached_is_good_for_as_long_under_the_asked_name() -> None:
+    cached = Entry(build_answer(FINAL, 0, [RRset(FINAL, RRType.A, 60, (bytes(4),))]), Kind.SUCCESS, 100.0, 160.0)
+    entry = renamed(cached, FINAL, ASKED)
+    assert entry is not None
+    assert (entry.kind, entry.stored, entry.expires, entry.chase) == (Kind.SUCCESS, 100.0, 160.0, None)
+    assert rrsets(entry.answer, ASKED, 10) == ((RRset(ASKED, RRType.A, 50, (bytes(4),)),), ())
+
+
+def test_what_leads_back_or_becomes_too_large_is_not_renamed() -> None:
+    back = build_answer(FINAL, 0, [RRset(FINAL, RRType.CNAME, 60, (ASKED,))])
+    assert renamed(Entry(back, Kind.SUCCESS, 0.0, 60.0), FINAL, ASKED) is None
+    longer = from_labels([b"x" * 60] * 3 + [b"old", b"example"])
+    texts = [bytes((250,)) + number.to_bytes(2, "big") * 125 for number in range(248)]
+    large = None
+    for last in range(1, 250):
+        with contextlib.suppress(WireError):
+            text = bytes((last,)) + b"y" * last
+            large = build_answer(FINAL, 0, [RRset(FINAL, RRType.TXT, 60, (*texts, text))])
+    assert large is not None
+    assert renamed(Entry(large, Kind.SUCCESS, 0.0, 60.0), FINAL, longer) is None

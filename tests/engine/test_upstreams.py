@@ -16,16 +16,17 @@ from hsdnsd.engine.upstreams import (
     Forwards,
     ForwardZone,
     Policy,
+    Server,
     Upstream,
 )
-from hsdnsd.wire.name import ROOT, from_text
+from hsdnsd.wire.name import ROOT, from_text, is_within
 
 MAX_FAILS = 3
 ONE, TWO, THREE = (Upstream(f"192.0.2.{n}", 53) for n in (1, 2, 3))
 
 
 def zone(*upstreams: Upstream) -> ForwardZone:
-    return ForwardZone(0, ROOT, upstreams)
+    return ForwardZone(ROOT, upstreams)
 
 
 def order(forward: ForwardZone, now: float) -> list[Upstream]:
@@ -98,7 +99,7 @@ def test_the_longest_zone_that_a_name_lies_in_takes_it(name: str, upstream: Upst
     matched = forwards.match(from_text(name))
     assert matched is not None
     assert matched.servers[0].upstream == upstream
-    assert forwards.zones[matched.number] is matched
+    assert is_within(from_text(name), matched.name)
 
 
 def test_without_a_default_other_names_have_nowhere_to_go() -> None:
@@ -109,7 +110,7 @@ def test_without_a_default_other_names_have_nowhere_to_go() -> None:
 
 
 def many(policy: Policy, picks: list[int]) -> ForwardZone:
-    return ForwardZone(0, ROOT, (ONE, TWO, THREE), policy, lambda below: picks.pop(0) % below if picks else 1)
+    return ForwardZone(ROOT, (ONE, TWO, THREE), policy, lambda below: picks.pop(0) % below if picks else 1)
 
 
 def test_round_robin_begins_with_each_in_turn() -> None:
@@ -163,7 +164,7 @@ def test_a_server_that_leads_back_to_us_is_asked_nothing_for_a_while() -> None:
 
 
 def test_max_fails_0_takes_nobody_out() -> None:
-    forward = ForwardZone(0, ROOT, (ONE, TWO), max_fails=0)
+    forward = ForwardZone(ROOT, (ONE, TWO), max_fails=0)
     for _ in range(100):
         forward.servers[0].silent(0.0)
     assert order(forward, 0.0) == [ONE, TWO]
@@ -174,3 +175,42 @@ def test_what_is_known_of_a_server_outlives_a_change_of_the_others() -> None:
     forward.servers[1].answered(0.5)
     forward.replace((TWO, THREE))
     assert [(server.upstream, server.rtt) for server in forward.servers] == [(TWO, 0.5), (THREE, 0.0)]
+
+
+def test_zones_go_on_with_what_their_servers_were_known_for() -> None:
+    before = Forwards({ROOT: [ONE, TWO], from_text("corp.test"): [ONE]}, max_fails=2)
+    after = Forwards({from_text("lab.test"): [ONE], ROOT: [TWO, THREE]}, max_fails=5)
+    before.zones[0].servers[1].answered(0.5)
+    for _ in range(2):
+        before.zones[0].servers[1].silent(100.0)
+    after.inherit(before)
+    lab, root = after.zones
+    assert lab.servers[0] is not before.zones[0].servers[0]
+    assert root.servers[0] is before.zones[0].servers[1]
+    assert root.servers[1].upstream == THREE
+    assert not root.servers[0].down, "five are needed now"
+
+
+def test_an_opt_that_a_server_had_nothing_to_say_to_is_tried_again_by_one_question_in_a_minute() -> None:
+    server = Server(ONE, 3)
+    assert server.takes_edns(100.0)
+    server.silent_to_edns(100.0)
+    assert [server.takes_edns(now) for now in (100.0, 159.9, 160.0, 160.0, 163.9, 164.0)] == [
+        False, False, True, False, False, True,
+    ]  # fmt: skip
+    server.took_edns(False)
+    assert server.takes_edns(164.0)
+
+
+def test_a_server_that_has_shown_an_opt_has_to_be_silent_to_one_three_times_in_a_row() -> None:
+    server = Server(ONE, 3)
+    server.took_edns(True)
+    for turn in range(4):
+        server.silent_to_edns(100.0)
+        server.silent_to_edns(100.0)
+        assert server.takes_edns(100.0), turn
+        server.took_edns(True)
+    for _ in range(3):
+        server.silent_to_edns(100.0)
+    assert not server.takes_edns(100.0)
+    assert not server.knows_edns

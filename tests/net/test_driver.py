@@ -15,6 +15,7 @@ from hsdnsd.net.driver import Driver, servfail
 from hsdnsd.net.framing import framed
 from hsdnsd.net.pool import TOO_MANY
 from hsdnsd.net.upstream import Exchanges
+from tests.support import packets
 from tests.support.net import ScriptedEngine, given_up, message, readable, run, tcp_send, udp_send, watched
 from tests.support.world import FIRST, SECOND
 
@@ -139,6 +140,51 @@ def test_what_is_over_is_not_opened() -> None:
                 assert (len(exchanges), exchanges.opened) == (0, 0)
 
     run(main())
+
+
+def test_what_hears_nothing_over_udp_any_more_has_its_sockets_for_that_closed() -> None:
+    async def main() -> None:
+        engine = ScriptedEngine()
+        with upstream() as server:
+            async with driving(engine) as (driver, exchanges):
+                engine.sends += [udp_send(1, 0, server.getsockname()), udp_send(2, 0, server.getsockname())]
+                driver.settle(monotonic())
+                engine.deafened.append(1)
+                driver.settle(monotonic())
+                assert len(exchanges) == 1
+                assert engine.deafened == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+def test_whoever_debugs_sees_every_answer_that_comes_out_of_the_engine(
+    level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = packets.message(
+        packets.question("a.test"), [packets.record(packets.pointer(12), packets.TXT, b"\7a\nERROR")]
+    )
+
+    async def main() -> None:
+        engine, asked = ScriptedEngine(), Recorder()
+        async with driving(engine) as (driver, _):
+            driver.query(message(b"now"), (asked, 1), "192.0.2.1", False, monotonic())
+            driver.query(message(b"silent"), (asked, 2), "192.0.2.1", False, monotonic())
+            driver.query(message(b"later"), (asked, 3), "192.0.2.1", False, monotonic())
+            engine.answer(0, text)
+            driver.settle(monotonic())
+
+    with caplog.at_level(level):
+        run(main())
+    told = [entry.getMessage() for entry in caplog.records if entry.name == "hsdnsd.net.driver"]
+    if level == logging.INFO:
+        assert told == []
+        return
+    assert len(told) == 2
+    lines = told[1].splitlines()
+    assert lines[0] == "answer:"
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert any("a.test." in line and "TXT" in line for line in lines)
 
 
 def test_the_timer_calls_at_the_deadline_and_not_before() -> None:

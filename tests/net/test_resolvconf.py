@@ -87,3 +87,19 @@ def test_what_changed_goes_to_the_sink(tmp_path: Path) -> None:
         asyncio.run(file.run(told.append))
     assert told == [[Upstream("10.0.0.3", 53), Upstream("10.0.0.4", 53)]]
     assert pauses == [POLL_INTERVAL] * 4
+
+
+def test_what_was_changed_goes_where_it_is_wanted_once(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 192.0.2.1\n")
+    taken: list[list[Upstream]] = []
+    conf = ResolvConf(str(path))
+
+    async def main() -> None:
+        await conf.poll(taken.append)
+        await conf.poll(taken.append)
+        path.unlink()
+        await conf.poll(taken.append)
+
+    asyncio.run(main())
+    assert taken == [[Upstream("192.0.2.1", 53)]]

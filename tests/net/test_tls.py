@@ -209,3 +209,15 @@ def test_without_tls_octets_are_what_they_are() -> None:
 def test_words_for_errors() -> None:
     assert explain(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
     assert explain(TimeoutError("no connection in time")) == "no connection in time"
+
+
+def test_who_is_trusted_can_be_changed() -> None:
+    with serving() as server, asking() as exchanges:
+        assert ask(exchanges, server, 1) == message(b"reply", 1)
+        exchanges.reconfigure(512, PATIENCE, client_context())
+        assert ask(exchanges, server, 2) == message(b"reply", 2), "on the connection that is open"
+        exchanges.pool.close_all()
+        assert "its certificate does not verify: " in str(ask(exchanges, server, 3))
+        exchanges.reconfigure(512, PATIENCE, None)
+        upstream = Upstream(*server.address, "localhost")
+        assert exchanges.open(Send(4, 0, upstream, True, message(b"query"))) is not None

@@ -229,3 +229,30 @@ def test_of_two_messages_with_one_id_the_later_is_known(exchanges: Exchanges, se
     exchanges.open(udp_send(2, 0, server.getsockname()[:2], QUERY))
     exchanges.close(1)
     assert exchanges.by_id[QUERY[:2]].exchange == 2
+
+
+def test_the_sockets_over_udp_of_an_exchange_can_be_closed_alone(
+    exchanges: Exchanges, server: socket.socket, listener: socket.socket
+) -> None:
+    exchanges.open(udp_send(1, 0, server.getsockname(), QUERY))
+    exchanges.open(udp_send(2, 0, server.getsockname(), QUERY))
+    exchanges.open(tcp_send(1, 1, listener.getsockname(), QUERY))
+    exchanges.flush()
+    exchanges.close_datagrams(1)
+    assert len(exchanges) == 2
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(framed(REPLY))
+        assert [arrival[:2] for arrival in arrivals(exchanges)] == [(1, 1)]
+    exchanges.close(1)
+    exchanges.close_datagrams(1)
+    assert len(exchanges._by_exchange) == 1
+
+
+def test_other_rules_hold_for_what_is_opened_next(exchanges: Exchanges, server: socket.socket) -> None:
+    assert exchanges.open(udp_send(1, 0, server.getsockname(), QUERY)) is None
+    exchanges.reconfigure(1, 1.0, None)
+    assert exchanges.open(udp_send(2, 0, server.getsockname(), QUERY)) == TOO_MANY
+    assert len(exchanges) == 1
+    exchanges.reconfigure(2, 1.0, None)
+    assert exchanges.open(udp_send(2, 0, server.getsockname(), QUERY)) is None

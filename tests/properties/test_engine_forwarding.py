@@ -17,7 +17,8 @@ from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.upstreams import Policy, Upstream
 from hsdnsd.records.model import ServiceFact
 from hsdnsd.wire.name import ROOT
-from tests.support.liar import NAME, SCRIPTS, Asked
+from tests.support.lies import NAME, Asked
+from tests.support.scripts import SCRIPTS
 from tests.support.world import FIRST, SECOND, World, query, rcode, reply
 
 OUTSIDE = (NAME, "b.example.com")

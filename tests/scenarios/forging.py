@@ -1,10 +1,10 @@
 """A process that forges an upstream's replies: it knows the upstream's address, and from which port who asks.
 
-    python -m tests.scenarios.forging FD wrong|guess < TARGETS
+    python -m tests.scenarios.forging FD wrong|guess RATE < TARGETS
 
 FD is the upstream's own UDP socket, so that what is sent there comes from the right address and port. TARGETS are what
-the upstream was asked: port and length in two octets each, and the query. The latest few are shot at, as fast as it
-goes, until the input ends; then the number of forged replies is told.
+the upstream was asked: port and length in two octets each, and the query. The latest few are shot at, RATE times a
+second if the machine can, until the input ends; then the number of forged replies is told, and the seconds it took.
 
 `wrong`: with every id but the right one, and with the right id and another question. `guess`: with ids drawn at random,
 the right one among them.
@@ -12,18 +12,45 @@ the right one among them.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import select
 import socket
 import sys
+import time
 from collections import deque
 
-from tests.support.liar import Asked, false
+from tests.support.lies import Asked, false
 from tests.support.packets import name
 
 # Targets shot at in turn, and shots at each before the next look at what is new.
 TARGETS, SHOTS = 8, 32
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_size", ctypes.c_uint32),
+        ("iovec", ctypes.POINTER(_Iovec)),
+        ("iovec_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_size", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):
+    """Of sendmmsg(2): one system call for each shot is too slow."""
+
+    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
+
+
+_LIBC = ctypes.CDLL(None)
 
 
 class Target:
@@ -31,48 +58,54 @@ class Target:
 
     def __init__(self, port: int, wire: bytes, guess: bool) -> None:
         asked = Asked(wire, False, 0)
-        self.port = port
-        self.id = asked.id
-        self.guess = guess
-        self.body = false(asked)[2:]
-        self.other = false(asked, question=name("a." * 8) + asked.question[-4:])
-        self.next = random.randrange(65536)
+        self._id = asked.id
+        self._guess = guess
+        self._next = random.randrange(65536)
+        forged = [ctypes.create_string_buffer(false(asked)) for _ in range(SHOTS)]
+        if not guess:
+            # With the right id, and to another question.
+            forged[0] = ctypes.create_string_buffer(false(asked, question=name("a." * 8) + asked.question[-4:]))
+        self._ids = [memoryview(octets).cast("B")[:2] for octets in (forged if guess else forged[1:])]
+        address = socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2) + bytes((127, 0, 0, 1)) + bytes(8)
+        where = ctypes.create_string_buffer(address, len(address))
+        self._messages = (_Message * SHOTS)()
+        # One octet less: a string buffer ends in a zero of its own.
+        vectors = [_Iovec(ctypes.addressof(octets), len(octets) - 1) for octets in forged]
+        for message, vector in zip(self._messages, vectors, strict=True):
+            message.header = _Header(ctypes.addressof(where), len(address), ctypes.pointer(vector), 1)
+        self._held = forged, where, vectors
 
-    def forged(self, number: int) -> bytes:
-        if self.guess:
-            return random.randrange(65536).to_bytes(2) + self.body
-        if number == 0:
-            return self.other
-        self.next = (self.next + 1) % 65536
-        if self.next == self.id:
-            self.next = (self.next + 1) % 65536
-        return self.next.to_bytes(2) + self.body
+    def shoot(self, descriptor: int) -> int:
+        """Send as many forged replies as there is room for; how many that were."""
+        for at in self._ids:
+            self._next = random.randrange(65536) if self._guess else (self._next + 1) % 65536
+            if self._next == self._id and not self._guess:
+                self._next = (self._next + 1) % 65536
+            at[0], at[1] = divmod(self._next, 256)
+        return max(0, int(_LIBC.sendmmsg(descriptor, self._messages, SHOTS, 0)))
 
 
-def main(descriptor: int, guess: bool) -> None:
+def main(descriptor: int, guess: bool, rate: float) -> None:
     targets: deque[Target] = deque(maxlen=TARGETS)
     received = bytearray()
     sent = 0
-    with socket.socket(fileno=descriptor) as sock:
-        while True:
-            if select.select([0], [], [], 0 if targets else None)[0]:
-                data = os.read(0, 65536)
-                if not data:
-                    break
-                received += data
-                while len(received) >= 4 and len(received) >= (end := 4 + int.from_bytes(received[2:4])):
-                    targets.append(Target(int.from_bytes(received[:2]), bytes(received[4:end]), guess))
-                    del received[:end]
-            for target in targets:
-                where = "127.0.0.1", target.port
-                for number in range(SHOTS):
-                    try:
-                        sock.sendto(target.forged(number), where)
-                    except OSError:
-                        continue  # its buffer is full
-                    sent += 1
-    print(sent)
+    begun = time.monotonic()
+    while True:
+        early = sent / rate - (time.monotonic() - begun)
+        if select.select([0], [], [], max(early, 0) if targets else None)[0]:
+            data = os.read(0, 65536)
+            if not data:
+                break
+            received += data
+            while len(received) >= 4 and len(received) >= (end := 4 + int.from_bytes(received[2:4])):
+                targets.append(Target(int.from_bytes(received[:2]), bytes(received[4:end]), guess))
+                del received[:end]
+        elif early > 0:
+            continue
+        for target in targets:
+            sent += target.shoot(descriptor)
+    print(sent, time.monotonic() - begun)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "guess")
+    main(int(sys.argv[1]), sys.argv[2] == "guess", float(sys.argv[3]))

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.daemon import Daemon, running
-from tests.support.liar import NXDOMAIN, TRUE, Asked, reply, soa, truth
+from tests.support.lies import TRUE, Asked, reply, soa, truth
 from tests.support.packets import A, query, question
+from tests.support.scripts import NXDOMAIN
 
 FLOOD, HOT = 60_000, 200
 # Questions of ours that wait at a time.

@@ -1,6 +1,6 @@
 """A forger who knows the upstream's address and every port that it is asked from gets nothing believed.
 
-HSDNSD_SPOOFING_SECONDS: for how long it tries, instead of 5 s.
+HSDNSD_SPOOFING_SECONDS: for how long it tries, instead of 5 s; 60 is the long run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections import Counter
 
 from tests.support.daemon import free_port, running
-from tests.support.liar import FALSE, TRUE, Asked, framed, truth
+from tests.support.lies import FALSE, TRUE, Asked, framed, truth
 from tests.support.net import UdpClient
 from tests.support.packets import query, question
 
@@ -24,6 +24,9 @@ SECONDS = float(os.environ.get("HSDNSD_SPOOFING_SECONDS", "5"))
 # The upstream's own time, in which the forger can shoot.
 UPSTREAM_TAKES = 0.01
 CLIENTS = 4
+SO_SNDBUFFORCE = 32
+# Forged replies a second.
+RATE = 100_000
 
 
 class Upstream:
@@ -83,10 +86,13 @@ def spoofed(how: str) -> Counter[str]:
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", port))
         sock.setblocking(False)
+        with contextlib.suppress(PermissionError):
+            # What waits in the daemon's sockets counts for this one, and is not to slow the forger down.
+            sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 << 20)
         with (
             running("--upstream", f"127.0.0.1:{port}") as daemon,
             subprocess.Popen(
-                [sys.executable, "-m", "tests.scenarios.forging", str(sock.fileno()), how],
+                [sys.executable, "-m", "tests.scenarios.forging", str(sock.fileno()), how, str(RATE)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[sock.fileno()],
@@ -115,7 +121,8 @@ def spoofed(how: str) -> Counter[str]:
                 output, _ = forger.communicate(timeout=10)
             finally:
                 forger.kill()
-            told["forged"] = int(output)
+            forged, seconds = output.split()
+            told["forged"], told["forged a second"] = int(forged), round(int(forged) / float(seconds))
             told["over UDP"], told["over TCP"] = upstream.over_udp, upstream.over_tcp
             _, metrics = daemon.get("/metrics")
             told["seen"] = round(float(metrics.partition("\nhsdnsd_upstream_near_misses_total ")[2].partition("\n")[0]))
@@ -124,11 +131,23 @@ def spoofed(how: str) -> Counter[str]:
     return told
 
 
-def test_nothing_forged_is_believed_and_nearly_everybody_is_answered() -> None:
-    told = spoofed("wrong")
-    assert told["forged"] > 10_000 * SECONDS, "or nothing was tried"
+def served(told: Counter[str]) -> None:
+    """It was tried in earnest, and nearly everybody was answered."""
+    assert told["forged"] > RATE / 50 * SECONDS, "or nothing was tried"
     assert told["seen"] > 0
-    assert told["asked: false"] + told["kept: false"] == 0
     asked = sum(count for what, count in told.items() if what.startswith(("asked", "kept")))
     assert asked > 20 * SECONDS
     assert told["asked: true"] + told["kept: true"] >= 0.999 * asked
+
+
+def test_nothing_forged_is_believed_and_nearly_everybody_is_answered() -> None:
+    told = spoofed("wrong")
+    assert told["asked: false"] + told["kept: false"] == 0
+    served(told)
+
+
+def test_after_the_first_guess_none_is_believed_though_it_be_right() -> None:
+    told = spoofed("guess")
+    # The first is right once in 65,536 questions. Were all believed that come before the truth, one in 500 would be.
+    assert told["asked: false"] <= 1
+    served(told)

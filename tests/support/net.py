@@ -55,6 +55,7 @@ class ScriptedEngine:
     replies: list[tuple[Hashable, bytes]] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     closes: list[int] = field(default_factory=list)
+    deafened: list[int] = field(default_factory=list)
     looping: list[Upstream] = field(default_factory=list)
     loops: list[tuple[int, int]] = field(default_factory=list)
     queries: list[bytes] = field(default_factory=list)

@@ -112,6 +112,7 @@ class World:
         )
         self.sent: list[Send] = []
         self.closed: list[int] = []
+        self.deafened: list[int] = []
         self.replies: dict[Hashable, list[bytes]] = {}
         self._clients = itertools.count(1)
         self._blocks = itertools.count()
@@ -187,6 +188,8 @@ class World:
         self.engine.sends.clear()
         self.closed += self.engine.closes
         self.engine.closes.clear()
+        self.deafened += self.engine.deafened
+        self.engine.deafened.clear()
         for client, octets in self.engine.replies:
             self.replies.setdefault(client, []).append(octets)
         self.engine.replies.clear()
