@@ -12,8 +12,9 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import uvloop
@@ -31,30 +32,37 @@ from hsdnsd.config import Config
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
 from hsdnsd.engine.following import Following
+from hsdnsd.engine.static import StaticRecords
 from hsdnsd.engine.upstreams import CLUSTER, Forwards, Policy, Upstream
 from hsdnsd.errors import HsdnsdError, NameTextError
 from hsdnsd.kube.keeper import Keeper
-from hsdnsd.kube.manifests import Manifests
 from hsdnsd.kube.source import Source, Watched
+from hsdnsd.named_files import NamedFile, open_hosts, open_resolv_conf
 from hsdnsd.net.descriptors import for_upstreams, raise_limit
 from hsdnsd.net.driver import Driver
-from hsdnsd.net.hosts import HostsFile
-from hsdnsd.net.resolvconf import ResolvConf
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.net.tls import client_context
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.records.model import Change
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
+from hsdnsd.reload import Reloader
 from hsdnsd.wire.name import ROOT, Name, from_text, to_text
 
 log = logging.getLogger("hsdnsd")
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# Niceness of Python's threads where native ones answer. On a core that has to do for both, a flood of questions leaves
+# them a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second. At 5, a thread that
+# answers still waited for above 1 ms five times in 15,000; at 10, twice at most (docs/decisions.md).
+_NICE = 10
 
 
-def run(config: Config) -> int:
+def run(config: Config, path: str | None, read: Callable[[], Config]) -> int:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        path, read: the file that `config` is from, if it is from one, and how to read it again (`reload.Reloader`).
 
     Returns:
         The exit code: 0 after a signal, 1 if a part failed; what failed is told on standard error.
@@ -65,7 +73,7 @@ def run(config: Config) -> int:
     logging.basicConfig(level=config.log.level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_Daemon(config).serve())
+            runner.run(_Daemon(config).serve(path, read))
     except ExceptionGroup as group:
         fault = _first(group)
         if isinstance(fault, HsdnsdError):
@@ -83,59 +91,52 @@ class _Daemon:
         self._counters = Counters()
         self._cache = Cache(settings.cache_limits(config))
         self._finished = native.Table(config.cache.finished_bytes, config.cache.finished_bytes // 8)
-        self._source = _source(config)
         options = settings.zone_options(config)
         self._records = Table(options) if options else None
-        forward = config.forward
-        by_file = forward.resolv_conf and not forward.upstreams
-        self._resolv_conf = ResolvConf(forward.resolv_conf) if by_file else None
-        nameservers = (self._resolv_conf and self._resolv_conf.read_if_changed()) or ()
-        self._following = Following(
-            settings.forward_zones(config, nameservers), functools.partial(settings.is_own_address, config)
-        )
-        self._forwards = Forwards(self._following.present, Policy(forward.policy), secrets.randbelow, forward.max_fails)
-        self._engine = Engine(
-            Zone(options, self._records) if options and self._records else None,
-            self._forwards,
-            self._cache,
-            self._finished,
-            self._counters,
-            os.urandom,
-            bounds=settings.bounds(config),
-            exchange=settings.exchange_options(config),
-            ttls=settings.ttl_limits(config),
-            local=settings.local_options(config),
-            coredns=options is not None and options.coredns,
-        )
-        local = config.local
-        self._hosts = HostsFile(local.hosts_file, local.hosts_ttl) if local.hosts_file else None
+        self._source = _source(config, self._records) if self._records else None
+        self._following = Following({}, lambda _: False)
+        self._forwards = Forwards({})
+        # Without a rule until `_configure`, as everything that the configuration can be changed of while we run.
+        self._engine = Engine(None, self._forwards, self._cache, self._finished, self._counters, os.urandom)
+        self._exchanges = Exchanges(spend=self._engine.spend)
+        self._hosts: NamedFile[StaticRecords] | None = None
+        self._resolv_conf: NamedFile[list[Upstream]] | None = None
+        self._running: asyncio.TaskGroup | None = None
         self._readiness = Readiness(self._watches)
         self._keeper = self._open_keeper()
         self._synced = False
         self._driver: Driver | None = None
 
-    async def serve(self) -> None:
-        """From the first socket to the last."""
+    async def serve(self, path: str | None, read: Callable[[], Config]) -> None:
+        """From the first socket to the last. Arguments as of `run`."""
         config = self._config
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        if self._hosts is not None:
-            await self._hosts.poll(self._engine.static_changed)
+        reloader = Reloader(config, path, read, self._configure)
+        loop.add_signal_handler(signal.SIGHUP, reloader.ask)
         if self._keeper is not None:
             self._readiness.recalled = self._keeper.recall()
-            self._follow()
+        await self._configure(config)
         # What is there now is there for good: the collector need not walk it again.
         gc.freeze()
         async with contextlib.AsyncExitStack() as opened:
             listeners = await opened.enter_async_context(
                 open_listeners(
-                    config.listen, config.tcp, self._engine, self._finished, config.threads, self._exchanges()
+                    config.listen,
+                    config.tcp,
+                    self._engine,
+                    self._finished,
+                    config.threads,
+                    self._exchanges,
+                    sharing=self._engine if settings.may_fly(config) else None,
                 )
             )
+            if config.threads:
+                _step_back()
             self._driver = listeners.driver
-            await self._open_admin(opened, listeners)
+            await self._open_admin(opened, listeners, reloader)
             commands = {"flush": self._flush, "dump": self._dump}
             await opened.enter_async_context(open_control(str(listeners.endpoints[0]), commands))
             self._readiness.listening = True
@@ -149,21 +150,67 @@ class _Daemon:
                 if self._keeper is not None:
                     keeper = self._keeper.run(self._engine.records_changed)
                     parts.append(running.create_task(_for_ever("snapshot", keeper)))
-                if self._hosts is not None:
-                    hosts = self._hosts.run(self._engine.static_changed)
-                    parts.append(running.create_task(_for_ever("hosts", hosts)))
-                if self._resolv_conf is not None:
-                    nameservers = self._resolv_conf.run(self._take_nameservers)
-                    parts.append(running.create_task(_for_ever("resolv.conf", nameservers)))
+                parts.append(running.create_task(_for_ever("configuration", reloader.run())))
+                self._running = running
+                self._follow_files(running)
                 await stop.wait()
-                log.info("stopping: what is in hand is answered, for at most %g s", config.drain)
+                log.info("stopping: what is in hand is answered, for at most %g s", self._config.drain)
                 self._readiness.stopping = True
-                await listeners.drain(time.monotonic() + config.drain)
+                await listeners.drain(time.monotonic() + self._config.drain)
                 for part in parts:
                     part.cancel()
+                for file in (self._hosts, self._resolv_conf):
+                    if file is not None:
+                        file.stop()
                 if self._keeper is not None:
                     await self._keeper.write()
+        # Its default is to end the process at once, and with an error.
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         log.info("stopped")
+
+    async def _configure(self, config: Config) -> None:
+        """Go by a configuration from now on; of one that we run on already, only what needs no start may differ.
+
+        What takes time, or may fail, comes first. Then everything changes in one step between two packets.
+
+        Raises:
+            ConfigError, StartError: nothing has changed.
+        """
+        forward = config.forward
+        hosts = await open_hosts(config, self._hosts)
+        resolv_conf = await open_resolv_conf(config, self._resolv_conf)
+        context = await asyncio.to_thread(client_context, forward.tls_ca) if settings.takes_tls(config) else None
+        given = settings.forward_zones(config, resolv_conf.value)
+        now = time.monotonic()
+        asked = self._following.present
+        self._config = config
+        self._following = Following(given, functools.partial(settings.is_own_address, config))
+        self._following.changed(self._records)
+        forwards = Forwards(self._following.present, Policy(forward.policy), secrets.randbelow, forward.max_fails)
+        forwards.inherit(self._forwards)
+        self._forwards = forwards
+        options = settings.zone_options(config)
+        zone = Zone(options, self._records) if options and self._records else None
+        self._engine.reconfigure(zone, forwards, now, static=hosts.value, **settings.rules(config))
+        self._cache.resize(settings.cache_limits(config))
+        self._exchanges.reconfigure(_sockets_for(config), forward.attempt_timeout, context)
+        logging.getLogger().setLevel(config.log.level.upper())
+        for before, after in ((self._hosts, hosts), (self._resolv_conf, resolv_conf)):
+            if before is not None and before is not after:
+                before.stop()
+        self._hosts, self._resolv_conf = hosts, resolv_conf
+        if self._running is not None:
+            self._follow_files(self._running)
+        if self._driver is not None:
+            self._tell_upstreams(asked)
+            self._driver.settle(now)
+
+    def _follow_files(self, running: asyncio.TaskGroup) -> None:
+        if self._hosts is not None:
+            self._hosts.follow(running, self._engine.static_changed)
+        if self._resolv_conf is not None:
+            self._resolv_conf.follow(running, self._take_nameservers)
 
     def _take(self, records: Table, change: Change) -> None:
         """One change of the cluster: nobody is told what was before, once this returns."""
@@ -204,35 +251,13 @@ class _Daemon:
 
     def _follow(self) -> None:
         """Ask whom the forward zones stand for now."""
+        asked = self._following.present
         changed = self._following.changed(self._records)
         for zone, upstreams in changed.items():
             self._engine.replace_upstreams(zone, upstreams, time.monotonic())
-            log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
+        self._tell_upstreams(asked)
         if changed and self._driver is not None:
             self._driver.settle(time.monotonic())
-
-    def _exchanges(self) -> Exchanges:
-        """The sockets towards upstreams: as many as there are descriptors for.
-
-        Raises:
-            StartError: the authorities that vouch for upstreams can't be read.
-        """
-        forward = self._config.forward
-        limit = raise_limit()
-        most = for_upstreams(limit, self._config.tcp.max_connections, forward.max_in_flight)
-        if most < forward.max_in_flight:
-            log.warning(
-                "%d descriptors leave %d for questions to upstreams, not forward.max_in_flight = %d: raise the limit",
-                limit,
-                most,
-                forward.max_in_flight,
-            )
-        return Exchanges(
-            most,
-            connect_timeout=forward.attempt_timeout,
-            context=client_context(forward.tls_ca) if settings.takes_tls(self._config) else None,
-            spend=self._engine.spend,
-        )
 
     def _watch_for_loops(self, listeners: Listeners) -> None:
         now = time.monotonic()
@@ -246,6 +271,7 @@ class _Daemon:
             name = ROOT if words[0] == "all" else Name(from_text(words[0]).lower())
         except NameTextError as error:
             raise CommandError(str(error)) from None
+        self._catch_up()
         count = contents.flush(self._cache, name)
         # The packet path's answers are made again from what is left at the next question.
         self._finished.clear()
@@ -255,12 +281,18 @@ class _Daemon:
     def _dump(self, words: Sequence[str]) -> Iterator[str]:
         if words:
             raise CommandError("dump takes no argument")
+        self._catch_up()
         return contents.dump(self._cache, time.monotonic())
+
+    def _catch_up(self) -> None:
+        """Learn of what the packet path has asked by itself."""
+        if self._driver is not None:
+            self._driver.catch_up()
 
     def _watches(self) -> Sequence[Watched]:
         return self._source.watches() if self._source is not None else ()
 
-    async def _open_admin(self, opened: contextlib.AsyncExitStack, listeners: Listeners) -> None:
+    async def _open_admin(self, opened: contextlib.AsyncExitStack, listeners: Listeners, reloader: Reloader) -> None:
         if not self._config.admin:
             return
         sources = Sources(
@@ -274,14 +306,17 @@ class _Daemon:
             batches=lambda: [(listener.is_v6, listener.batch) for listener in listeners.udp],
             driver=listeners.driver,
             upstreams=listeners.exchanges,
-            servers=self._forwards.servers,
+            servers=lambda: self._forwards.servers(),
             tcp=listeners.tcp,
             in_flight=lambda: self._engine.in_flight,
             counts=self._records.counts if self._records else dict,
             watches=self._watches,
             snapshot=self._keeper,
+            reloader=reloader,
             http_rejects=lambda: http.turned_away,
             clock=time.monotonic,
+            flights=listeners.driver.flights.flights if listeners.driver.flights is not None else None,
+            catch_up=listeners.driver.catch_up,
         )
         routes = health_routes(lambda: (), self._readiness.problems, metrics_route(sources))
         http = await opened.enter_async_context(open_http(parse_endpoint(self._config.admin), routes))
@@ -293,8 +328,31 @@ class _Daemon:
         log.info("hsdnsd %s (packet path: %s) answers on %s (UDP, TCP)", version, native.which(), where)
         if self._records is None:
             log.warning("no source of Kubernetes objects: every name is forwarded")
+        self._tell_upstreams({})
+
+    def _tell_upstreams(self, before: Mapping[Name, Sequence[Upstream]]) -> None:
+        """Who is asked for what, where that is other than before."""
         for zone, upstreams in self._following.present.items():
-            log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
+            if upstreams != before.get(zone):
+                log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
+
+
+def _step_back() -> None:
+    """Let native threads that answer go before Python's, and before those that Python's will make.
+
+    So 10,000 Services are listed beside 20,000 answers a second. It takes no privilege, as raising the others would.
+    """
+    for thread in threading.enumerate():
+        if thread.native_id is None:
+            continue
+        try:
+            nice = os.getpriority(os.PRIO_PROCESS, thread.native_id)
+            os.setpriority(os.PRIO_PROCESS, thread.native_id, max(_NICE, nice))
+        except ProcessLookupError:  # it has ended
+            continue
+        except PermissionError as error:  # a filter of system calls
+            log.warning("answers may wait for what else the daemon does, as setpriority is refused: %s", error)
+            return
 
 
 async def _for_ever(name: str, part: Coroutine[object, object, object]) -> NoReturn:
@@ -307,22 +365,40 @@ def _told(zone: Name) -> str:
     return "what can't be told of the cluster" if zone == CLUSTER else to_text(zone)
 
 
-def _source(config: Config) -> Source | None:
+def _source(config: Config, records: Table) -> Source | None:
     source, zone = config.source, config.zone
+    # Both cost memory and time, and are loaded only where they are needed.
     if source.manifests:
+        from hsdnsd.kube.manifests import Manifests
+
         return Manifests(source.manifests, labels=zone.labels, namespace_labels=zone.namespace_labels)
     if source.kubeconfig or source.in_cluster:
-        # kubernetes_asyncio costs memory and time, and is loaded only where it is needed.
         from hsdnsd.kube.apiserver import ApiServer
 
         return ApiServer(
             source.kubeconfig,
             settings.watched_kinds(config),
+            records,
             labels=zone.labels,
             namespace_labels=zone.namespace_labels,
             scoped=settings.is_scoped(config),
         )
     return None
+
+
+def _sockets_for(config: Config) -> int:
+    """How many sockets towards upstreams there are descriptors for."""
+    forward = config.forward
+    limit = raise_limit()
+    most = for_upstreams(limit, config.tcp.max_connections, forward.max_in_flight)
+    if most < forward.max_in_flight:
+        log.warning(
+            "%d descriptors leave %d for questions to upstreams, not forward.max_in_flight = %d: raise the limit",
+            limit,
+            most,
+            forward.max_in_flight,
+        )
+    return most
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

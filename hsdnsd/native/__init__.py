@@ -6,17 +6,19 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
-from hsdnsd.native import contract
+from hsdnsd.native import contract, flight_contract
 from hsdnsd.native.contract import NativeMissingError
 from hsdnsd.native.peer import source_of
 
 if TYPE_CHECKING:
     from hsdnsd.native._batch_py import Batch
+    from hsdnsd.native._names_py import NameSet
     from hsdnsd.native._table_py import Table
 
+    Flights: type[flight_contract.Flights]
     Worker: type[contract.Worker]
 
-__all__ = ["Batch", "NativeMissingError", "Table", "Worker", "source_of", "which"]
+__all__ = ["Batch", "Flights", "NameSet", "NativeMissingError", "Table", "Worker", "source_of", "which"]
 
 _PURE = os.environ.get("HSDNSD_PURE") == "1"
 
@@ -38,5 +40,7 @@ def _load(module: str) -> object:
 
 if not TYPE_CHECKING:
     Batch = _load("batch").Batch
+    Flights = _load("flights").Flights
+    NameSet = _load("names").NameSet
     Table = _load("table").Table
     Worker = _load("worker").Worker

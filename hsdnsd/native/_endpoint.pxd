@@ -7,6 +7,7 @@ from hsdnsd.native._table cimport Table
 cdef class Endpoint:
     cdef Server server  # reads, and answers hits
     cdef Lane replies  # sends what Python answers
+    cdef Lane* aside  # sends what other threads answer; NULL: they don't
     cdef Table table
     cdef object sock
 

@@ -6,6 +6,7 @@ Hits and replies have a lane each, so that they may be sent by different threads
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, ENOBUFS, ENOMEM
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memset
 
 from hsdnsd.native._counter cimport reading
 from hsdnsd.native._datagrams cimport LATENCY_PLACES, Lane, close_lane, open_lane, reply_to_peer, write_batch
@@ -26,7 +27,7 @@ cdef bint is_of_the_network(int problem) noexcept nogil:
 cdef class Endpoint:
     """See `hsdnsd.native.contract.Batch`, but for `receive`."""
 
-    def __cinit__(self, sock, Table table not None, unsigned int size=contract.BATCH):
+    def __cinit__(self, sock, Table table not None, unsigned int size=contract.BATCH, flights=None):
         self.sock = sock
         self.table = table
         open_server(&self.server, &table.store, sock, size)
@@ -42,7 +43,8 @@ cdef class Endpoint:
 
     @property
     def sent(self):
-        return reading(&self.server.lane.sent) + reading(&self.replies.sent)
+        cdef uint64_t aside = reading(&self.aside.sent) if self.aside != NULL else 0
+        return reading(&self.server.lane.sent) + reading(&self.replies.sent) + aside
 
     @property
     def hits(self):
@@ -58,11 +60,13 @@ cdef class Endpoint:
 
     @property
     def send_errors(self):
-        return reading(&self.server.lane.send_errors) + reading(&self.replies.send_errors)
+        cdef uint64_t aside = reading(&self.aside.send_errors) if self.aside != NULL else 0
+        return reading(&self.server.lane.send_errors) + reading(&self.replies.send_errors) + aside
 
     @property
     def send_full(self):
-        return reading(&self.server.lane.send_full) + reading(&self.replies.send_full)
+        cdef uint64_t aside = reading(&self.aside.send_full) if self.aside != NULL else 0
+        return reading(&self.server.lane.send_full) + reading(&self.replies.send_full) + aside
 
     @property
     def kernel_drops(self):
@@ -82,10 +86,19 @@ cdef class Endpoint:
 
     def latency(self, outcome):
         cdef int number = contract.Outcome(outcome)
-        cdef Lane* lane = &self.server.lane
-        if number >= contract.Outcome.ENGINE_OWN:
-            lane = &self.replies
-        return _readings(lane.latency[number].counts, LATENCY_PLACES), reading(&lane.latency[number].nanoseconds)
+        cdef Lane* lanes[3]
+        cdef uint64_t[LATENCY_PLACES] counts
+        cdef uint64_t nanoseconds = 0
+        cdef int lane, place
+        memset(counts, 0, sizeof(counts))
+        # What flights have brought leaves by the lane of the hits.
+        lanes[0], lanes[1], lanes[2] = &self.server.lane, &self.replies, self.aside
+        for lane in range(3):
+            if lanes[lane] != NULL:
+                for place in range(LATENCY_PLACES):
+                    counts[place] += reading(&lanes[lane].latency[number].counts[place])
+                nanoseconds += reading(&lanes[lane].latency[number].nanoseconds)
+        return tuple(counts), nanoseconds
 
     def send(self, replies):
         cdef int fd = self.sock.fileno()

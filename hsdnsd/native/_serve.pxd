@@ -30,6 +30,7 @@ cdef struct Server:
     Entry** candidates
     unsigned int* up  # numbers of the datagrams that go up
     unsigned int up_count
+    bint is_due  # something in the table is due to be fetched again
     uint64_t hits
     uint64_t hits_do
     Hits by_zone[2]

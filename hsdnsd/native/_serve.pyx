@@ -70,6 +70,7 @@ cdef void answer_batch(Server* server, int fd, double now) noexcept nogil:
     pthread_mutex_lock(&server.store.lock)
     _find_candidates(server)
     _answer(server, now)
+    server.is_due = server.store.due_count != 0
     pthread_mutex_unlock(&server.store.lock)
     write_batch(&server.lane, fd)
 

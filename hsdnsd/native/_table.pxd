@@ -55,3 +55,4 @@ cdef bint may_have(Store* store, Entry* entry, const Question* question, double 
 cdef size_t give(
     Store* store, Entry* entry, const Question* question, const uint8_t* query, double now, uint8_t* out
 ) noexcept nogil
+cdef void keep_entry(Store* store, Entry* entry, double now) noexcept nogil

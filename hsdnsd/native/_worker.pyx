@@ -1,26 +1,35 @@
 """One UDP socket, read by a thread that never needs the interpreter (contract: `hsdnsd.native.contract.Worker`).
 
-Hits are answered by the thread, whatever Python is doing. What the table does not hold waits in a bounded queue, and an
-eventfd tells the event loop. The table's lock is held for a batch of look-ups, never over a system call.
+Hits are answered by the thread, whatever Python is doing, and so is what an upstream answers plainly (`_flight`). The
+rest waits in a bounded queue, and an eventfd tells the event loop. The table's lock is held for a batch of look-ups,
+never over a system call.
 """
 
 import os
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close, read, write
 
 from hsdnsd.native._counter cimport count, reading
-from hsdnsd.native._datagrams cimport MAX_PEER, Lane, is_cut, octets_of, read_batch, write_peer
+from hsdnsd.native._datagrams cimport (
+    MAX_PEER, Lane, close_lane, is_cut, octets_of, open_lane, read_batch, write_batch, write_peer
+)
 from hsdnsd.native._endpoint cimport Endpoint, is_of_the_network
+from hsdnsd.native._flight cimport fly
+from hsdnsd.native._flights cimport Flights
+from hsdnsd.native._landing cimport land
 from hsdnsd.native._serve cimport Server, answer_batch
+from hsdnsd.native._sky cimport Port, Sky, expire, join_sky, leave_sky, patience, ring_for_due
 from hsdnsd.native._table cimport (
     pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
 )
+from hsdnsd.native._turns cimport ask_for_short_turns
 
 from hsdnsd.native import contract
 
@@ -38,14 +47,17 @@ cdef extern from "<signal.h>" nogil:
     int sigfillset(sigset_t*)
     int pthread_sigmask(int, const sigset_t*, sigset_t*)
 
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
     enum:
-        POLLIN
-    int poll(pollfd*, unsigned long, int)
+        EPOLLIN, EPOLL_CTL_ADD, EPOLL_CLOEXEC
+    int epoll_create1(int)
+    int epoll_ctl(int, int, int, epoll_event*)
+    int epoll_wait(int, epoll_event*, int, int)
 
 cdef extern from "<sys/eventfd.h>" nogil:
     enum:
@@ -57,6 +69,10 @@ cdef enum:
     LAST_BATCHES = 512
     # How many full batches are served before looking whether the end has come.
     BATCHES_IN_A_ROW = 64
+    # What is watched: the socket, the end, and with larger numbers flights.
+    SOCKET = 0
+    STOP = 1
+    EVENTS = 64
 
 cdef size_t MAX_WAITING = contract.MAX_WAITING
 cdef size_t MAX_WAITING_BYTES = contract.MAX_WAITING_BYTES
@@ -83,10 +99,15 @@ cdef struct Passage:
 cdef struct Post:
     Server* server
     Passage passage
+    Sky* sky  # NULL: no flights
+    Port port
     pthread_t thread
     int fd
+    int epoll
     int stop  # eventfd, readable when the thread is to end
     bint is_running
+    bint may_fly
+    bint has_flown  # in the batch that was served last
 
 
 cdef void _ring(int event) noexcept nogil:
@@ -105,26 +126,65 @@ cdef void _silence(int event) noexcept nogil:
 cdef void* _run(void* argument) noexcept nogil:
     """Read while something is there, then wait for more, or for the end."""
     cdef Post* post = <Post*>argument
-    cdef pollfd[2] watched
-    cdef int left
-    watched[0].fd = post.fd
-    watched[1].fd = post.stop
-    watched[0].events = watched[1].events = POLLIN
-    while _serve_batches(post) >= 0:
-        poll(watched, 2, -1)
-        if watched[1].revents:
-            break
-    left = LAST_BATCHES
+    cdef int left = LAST_BATCHES
+    ask_for_short_turns()
+    post.may_fly = post.sky != NULL
+    if _serve_batches(post) >= 0:
+        while _turn(post):
+            pass
+    if post.may_fly:
+        # From here on there is nobody who would see what an upstream says.
+        post.may_fly = False
+        leave_sky(post.sky, &post.port)
     while left and _serve_batch(post) > 0:
         left -= 1
     return NULL
 
 
+cdef bint _turn(Post* post) noexcept nogil:
+    """Wait until something comes, and see to it; False: this is the end."""
+    cdef epoll_event events[EVENTS]
+    cdef double now
+    cdef bint readable = False, is_end = False
+    cdef uint64_t token
+    cdef int number, came = epoll_wait(post.epoll, events, EVENTS, _patience(post))
+    now = _monotonic()
+    for number in range(came):
+        token = events[number].data.u64
+        if token == SOCKET:
+            readable = True
+        elif token == STOP:
+            is_end = True
+        else:
+            land(post.sky, &post.port, token, now)
+    if post.server.lane.out_count:
+        write_batch(&post.server.lane, post.fd)
+    if is_end or (readable and _serve_batches(post) < 0):
+        return False
+    if post.may_fly:
+        expire(post.sky, now)
+    return True
+
+
+cdef int _patience(Post* post) noexcept nogil:
+    """Milliseconds to wait at most; -1: for ever."""
+    return patience(post.sky, _monotonic()) if post.may_fly else -1
+
+
+cdef double _monotonic() noexcept nogil:
+    cdef timespec clock
+    clock_gettime(CLOCK_MONOTONIC, &clock)
+    return <double>clock.tv_sec + 1e-9 * <double>clock.tv_nsec
+
+
 cdef int _serve_batches(Post* post) noexcept nogil:
-    """Serve until a batch comes that is not full, as nothing waits behind it. Below 0: see `_serve_batch`."""
+    """Serve until a batch comes that is not full, as nothing waits behind it, or a flight begins, whose reply may be
+    there at once. Below 0: see `_serve_batch`.
+    """
     cdef int came = <int>post.server.lane.size
     cdef int left = BATCHES_IN_A_ROW
-    while left and came == <int>post.server.lane.size:
+    post.has_flown = False
+    while left and came == <int>post.server.lane.size and not post.has_flown:
         came = _serve_batch(post)
         left -= 1
     return came
@@ -132,16 +192,18 @@ cdef int _serve_batches(Post* post) noexcept nogil:
 
 cdef int _serve_batch(Post* post) noexcept nogil:
     """Serve one batch; returns how many datagrams it had, below 0 if the socket can't be read any more."""
-    cdef timespec clock
+    cdef double now
     cdef int came = read_batch(&post.server.lane, post.fd)
     if came < 0:
         if is_of_the_network(-came):
             return 0
         _fail(&post.passage, -came)
         return came
-    clock_gettime(CLOCK_MONOTONIC, &clock)
-    answer_batch(post.server, post.fd, <double>clock.tv_sec + 1e-9 * <double>clock.tv_nsec)
-    _pass_up(post)
+    now = _monotonic()
+    answer_batch(post.server, post.fd, now)
+    _pass_up(post, now)
+    if post.may_fly and post.server.is_due:
+        ring_for_due(post.sky)
     return came
 
 
@@ -153,12 +215,19 @@ cdef void _fail(Passage* passage, int problem) noexcept nogil:
     pthread_mutex_unlock(&passage.lock)
 
 
-cdef void _pass_up(Post* post) noexcept nogil:
-    """Queue what the table does not hold."""
+cdef void _pass_up(Post* post, double now) noexcept nogil:
+    """Ask an upstream for what the table does not hold, or queue it."""
     cdef Waiting* waiting
-    cdef unsigned int number
-    for number in range(post.server.up_count):
-        waiting = _copy(&post.server.lane, post.server.up[number])
+    cdef unsigned int number, place
+    for place in range(post.server.up_count):
+        number = post.server.up[place]
+        if (
+            post.may_fly and post.server.questions[number].key_size
+            and fly(post.sky, &post.port, number, &post.server.questions[number], now)
+        ):
+            post.has_flown = True
+            continue
+        waiting = _copy(&post.server.lane, number)
         if waiting == NULL or not _enqueue(&post.passage, waiting):
             free(waiting)
             count(&post.passage.full, 1)
@@ -260,29 +329,67 @@ cdef void _stop(Post* post) noexcept nogil:
         post.fd = -1
 
 
+cdef int _watch(Post* post, int fd, uint64_t token) except -1:
+    cdef epoll_event event
+    memset(&event, 0, sizeof(event))
+    event.events = EPOLLIN
+    event.data.u64 = token
+    if epoll_ctl(post.epoll, EPOLL_CTL_ADD, fd, &event) != 0:
+        raise OSError(errno, os.strerror(errno))
+    return 0
+
+
+# The collector may not take the table or the flights away before the thread has ended.
+@cython.no_gc_clear
 cdef class Worker(Endpoint):
     """See `hsdnsd.native.contract.Worker`."""
 
     cdef Post post
+    cdef Flights flights
 
-    def __cinit__(self, sock, table, size=contract.BATCH):
-        self.post.passage.event = self.post.stop = self.post.fd = -1
+    def __cinit__(self, sock, table, size=contract.BATCH, Flights flights=None):
+        self.post.passage.event = self.post.stop = self.post.fd = self.post.epoll = -1
+        self.post.port.number = -1
         if pthread_mutex_init(&self.post.passage.lock, NULL) != 0:
             raise MemoryError
         self.post.server = &self.server  # from here on there is something to undo
         self.post.passage.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         self.post.stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-        if self.post.passage.event < 0 or self.post.stop < 0:
+        self.post.epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self.post.passage.event < 0 or self.post.stop < 0 or self.post.epoll < 0:
             raise OSError(errno, os.strerror(errno))
         # The thread must not find another file under its number when the caller closes the socket.
         self.post.fd = os.dup(sock.fileno())
+        _watch(&self.post, self.post.fd, SOCKET)
+        _watch(&self.post, self.post.stop, STOP)
+        if flights is not None:
+            self._join(flights, sock, size)
         _start(&self.post)
+
+    cdef int _join(self, Flights flights, sock, size) except -1:
+        """Have flights; they are closed by the thread at its end."""
+        cdef Port* port = &self.post.port
+        if flights.table is not self.table:
+            raise ValueError("flights that end in another table")
+        open_lane(&port.aside, sock, size)
+        self.aside = &port.aside
+        port.fd = self.post.fd
+        port.epoll = self.post.epoll
+        port.lane = &self.server.lane
+        port.is_v6 = self.server.lane.is_v6
+        if join_sky(&flights.sky, port):
+            self.flights = flights
+            self.post.sky = &flights.sky
+        return 0
 
     def __dealloc__(self):
         cdef Waiting* waiting
         if self.post.server == NULL:
             return
         _stop(&self.post)
+        if self.post.sky != NULL:
+            leave_sky(self.post.sky, &self.post.port)  # where the thread could not be started
+        close_lane(&self.post.port.aside)
         while self.post.passage.first != NULL:
             waiting = self.post.passage.first
             self.post.passage.first = waiting.next
@@ -291,7 +398,13 @@ cdef class Worker(Endpoint):
             close(self.post.passage.event)
         if self.post.stop >= 0:
             close(self.post.stop)
+        if self.post.epoll >= 0:
+            close(self.post.epoll)
         pthread_mutex_destroy(&self.post.passage.lock)
+
+    @property
+    def number(self):
+        return self.post.port.number
 
     def fileno(self):
         return self.post.passage.event

@@ -17,6 +17,7 @@ from socket import socket
 from typing import Final, NewType, Protocol
 
 from hsdnsd.errors import HsdnsdError
+from hsdnsd.native.flight_contract import Flights
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import Name
 
@@ -52,6 +53,23 @@ MAX_DUE: Final = 64
 # engine works through so many in about a tenth of a second.
 MAX_WAITING: Final = 4096
 MAX_WAITING_BYTES: Final = 4 << 20
+
+# Questions that the threads have asked of upstreams and that the engine has not been told of; above that the oldest key
+# that is held gives its slot away.
+MAX_HELD: Final = 4096
+# Clients that wait for such questions, 100 to 500 octets each.
+MAX_FLIGHT_WAITERS: Final = 16384
+# Answers that the engine's cache has not been told of yet, about 300 octets each; above that it is not told. They are
+# handed out together, at the latest when there are TELL_AT of them.
+MAX_UNTOLD: Final = 4096
+TELL_AT: Final = 256
+# An answer that is asked for in the last tenth of its life is fetched again before it ends, if it lives long enough for
+# that to be worth a message.
+REFRESH_IN_LAST: Final = 0.1
+REFRESH_FROM: Final = 10.0
+# Upstream servers that are known by a number at one time, and how many of them one plan may choose from.
+MAX_SERVERS: Final = 64
+MAX_CHOICE: Final = 16
 
 # QTYPEs that get a counter of their own; the last place counts all others. Never a label from a packet.
 COUNTED_TYPES: Final = (1, 28, 33, 12, 5, 2, 6, 15, 16, 65, 64, 43, 48, 47, 46)
@@ -249,6 +267,18 @@ class Worker(Batch, Protocol):
 
     The thread runs from the beginning until `close`, and keeps a duplicate of the socket open for so long.
     """
+
+    def __init__(self, sock: socket, table: Table, size: int = BATCH, flights: Flights | None = None) -> None:
+        """
+        Args:
+            flights: what the thread may ask of upstreams; None: nothing.
+        """
+        ...
+
+    @property
+    def number(self) -> int:
+        """By which `HandedOver.waiters` calls it; -1: it has no flights."""
+        ...
 
     def close(self) -> None:
         """End the thread, after it has served what waits in the socket; `receive` and `send` still work afterwards."""

@@ -45,7 +45,7 @@ check() {  # LIBRARY FOLDER [pytest arguments]
 # keeps much for its lifetime.
 build address,undefined $out/address
 PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    check asan $out/address "$@" tests/native tests/properties/test_native_twins.py
+    check asan $out/address "$@" tests/native tests/properties/test_native_twins.py tests/properties/test_native_accept.py
 
 build thread $out/thread
-TSAN_OPTIONS=halt_on_error=1 check tsan $out/thread "$@" tests/native/test_worker.py
+TSAN_OPTIONS=halt_on_error=1 check tsan $out/thread "$@" tests/native/test_worker.py tests/native/test_flights.py
