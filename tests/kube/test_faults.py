@@ -267,8 +267,8 @@ def test_f12_a_huge_list_leaves_others_their_turn(tmp_path: Path, streams: bool)
             turns += 1
             await asyncio.sleep(0)
         assert followed.table.counts()["Service"] == 2000
-        # Each 32 KiB of the million octets.
-        assert turns >= 30
+        # At most 128 KiB of the million octets at a time: what is buffered before reading is paused.
+        assert turns >= 8
 
     play(tmp_path, test, huge)
 
