@@ -52,10 +52,10 @@ from hsdnsd.wire.name import ROOT, Name, from_text, to_text
 log = logging.getLogger("hsdnsd")
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Niceness of Python's threads where native ones answer. On a core that has to do for both, a flood of questions leaves
-# them a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second. At 5, a thread that
-# answers still waited for above 1 ms five times in 15,000; at 10, twice at most (docs/decisions.md).
-_NICE = 10
+# How far native threads that answer go before Python's, in niceness. On a core that has to do for both, a flood of
+# questions leaves Python a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second. With
+# 5, a thread that answers still waited for above 1 ms five times in 15,000; with 10, twice at most (docs/decisions.md).
+_AHEAD = 10
 
 
 def run(config: Config, path: str | None, read: Callable[[], Config]) -> int:
@@ -122,19 +122,18 @@ class _Daemon:
         # What is there now is there for good: the collector need not walk it again.
         gc.freeze()
         async with contextlib.AsyncExitStack() as opened:
-            listeners = await opened.enter_async_context(
-                open_listeners(
-                    config.listen,
-                    config.tcp,
-                    self._engine,
-                    self._finished,
-                    config.threads,
-                    self._exchanges,
-                    sharing=self._engine if settings.may_fly(config) else None,
+            with _going_first(config.threads):
+                listeners = await opened.enter_async_context(
+                    open_listeners(
+                        config.listen,
+                        config.tcp,
+                        self._engine,
+                        self._finished,
+                        config.threads,
+                        self._exchanges,
+                        sharing=self._engine if settings.may_fly(config) else None,
+                    )
                 )
-            )
-            if config.threads:
-                _step_back()
             self._driver = listeners.driver
             await self._open_admin(opened, listeners, reloader)
             commands = {"flush": self._flush, "dump": self._dump}
@@ -337,17 +336,37 @@ class _Daemon:
                 log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
 
 
-def _step_back() -> None:
-    """Let native threads that answer go before Python's, and before those that Python's will make.
+@contextlib.contextmanager
+def _going_first(threads: int) -> Iterator[None]:
+    """Let native threads that are begun within go before Python's.
 
-    So 10,000 Services are listed beside 20,000 answers a second. It takes no privilege, as raising the others would.
+    So 10,000 Services are listed beside 20,000 answers a second. A thread has the niceness of the one that begins it. To
+    be less nice takes CAP_SYS_NICE; without, Python's threads step back instead, and then behind whatever else is in
+    their group of the scheduler: in a container, nothing.
     """
+    if not threads:
+        yield
+        return
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, own - _AHEAD)
+    except PermissionError:
+        yield
+        _step_back(own + _AHEAD)
+        return
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, own)
+
+
+def _step_back(nice: int) -> None:
+    """Make Python's threads so nice, and those that they will begin."""
     for thread in threading.enumerate():
         if thread.native_id is None:
             continue
         try:
-            nice = os.getpriority(os.PRIO_PROCESS, thread.native_id)
-            os.setpriority(os.PRIO_PROCESS, thread.native_id, max(_NICE, nice))
+            os.setpriority(os.PRIO_PROCESS, thread.native_id, nice)
         except ProcessLookupError:  # it has ended
             continue
         except PermissionError as error:  # a filter of system calls

@@ -81,11 +81,18 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, settings: Sequence[str] = (), ready: str = "/readyz") -> Iterator[Daemon]:
-    """`hsdnsd serve` with these arguments, from when `ready` answers 200 until the block ends."""
+def running(
+    *arguments: str, settings: Sequence[str] = (), ready: str = "/readyz", under: Sequence[str] = ()
+) -> Iterator[Daemon]:
+    """`hsdnsd serve` with these arguments, from when `ready` answers 200 until the block ends.
+
+    Args:
+        under: a command that becomes the daemon (`setpriv ...`).
+    """
     port, admin = free_port(), free_port()
     command = [
-        sys.executable, "-m", "hsdnsd", "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}",
+        *under, sys.executable, "-m", "hsdnsd", "serve",
+        "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}",
         *arguments, *(part for setting in settings for part in ("--set", setting)),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
