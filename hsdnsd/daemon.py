@@ -53,8 +53,9 @@ log = logging.getLogger("hsdnsd")
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # How far native threads that answer go before Python's, in niceness. On a core that has to do for both, a flood of
-# questions leaves Python a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second. With
-# 5, a thread that answers still waited for above 1 ms five times in 15,000; with 10, twice at most (docs/decisions.md).
+# questions leaves Python a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second.
+# With 5, a thread that answers still waited for above 1 ms five times in 15,000; with 10, twice at most
+# (docs/decisions.md).
 _AHEAD = 10
 
 
@@ -340,9 +341,9 @@ class _Daemon:
 def _going_first(threads: int) -> Iterator[None]:
     """Let native threads that are begun within go before Python's.
 
-    So 10,000 Services are listed beside 20,000 answers a second. A thread has the niceness of the one that begins it. To
-    be less nice takes CAP_SYS_NICE; without, Python's threads step back instead, and then behind whatever else is in
-    their group of the scheduler: in a container, nothing.
+    So 10,000 Services are listed beside 20,000 answers a second. A thread has the niceness of the one that begins it.
+    To be less nice takes CAP_SYS_NICE; without, Python's threads step back instead, and then behind whatever else is
+    in their group of the scheduler: in a container, nothing.
     """
     if not threads:
         yield
