@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hsdnsd import __version__
 from hsdnsd.errors import ConfigError, HsdnsdError
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _version() -> int:
     from hsdnsd import native
 
     lines = [
-        f"hsdnsd {importlib.metadata.version('hsdnsd')}",
+        f"hsdnsd {__version__}",
         f"Python {platform.python_version()}",
         f"uvloop {importlib.metadata.version('uvloop')}",
         f"packet path: {native.which()}",

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import gc
-import importlib.metadata
 import logging
 import os
 import secrets
@@ -19,7 +18,7 @@ from typing import NoReturn
 
 import uvloop
 
-from hsdnsd import native, settings
+from hsdnsd import __version__, native, settings
 from hsdnsd.address import parse_endpoint
 from hsdnsd.admin.control import CommandError, open_control
 from hsdnsd.admin.health import Readiness, health_routes
@@ -296,7 +295,7 @@ class _Daemon:
         if not self._config.admin:
             return
         sources = Sources(
-            version=importlib.metadata.version("hsdnsd"),
+            version=__version__,
             native=native.which(),
             port=listeners.endpoints[0].port,
             zone=self._config.zone.name.rstrip(".") + "." if self._records else None,
@@ -323,9 +322,8 @@ class _Daemon:
         log.info("metrics and health on http://%s", http.endpoint)
 
     def _tell(self, listeners: Listeners) -> None:
-        version = importlib.metadata.version("hsdnsd")
         where = ", ".join(str(endpoint) for endpoint in listeners.endpoints)
-        log.info("hsdnsd %s (packet path: %s) answers on %s (UDP, TCP)", version, native.which(), where)
+        log.info("hsdnsd %s (packet path: %s) answers on %s (UDP, TCP)", __version__, native.which(), where)
         if self._records is None:
             log.warning("no source of Kubernetes objects: every name is forwarded")
         self._tell_upstreams({})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from hsdnsd import __version__
 from hsdnsd.errors import HsdnsdError, StartError
 from hsdnsd.kube.lines import LineSplitter
 from hsdnsd.kube.objects import Status
@@ -122,7 +122,7 @@ class Client:
     async def _new_session(self) -> Session:
         configuration = await self._configuration()
         api = self._library.api_client(configuration)
-        api.user_agent = f"hsdnsd/{importlib.metadata.version('hsdnsd')}"
+        api.user_agent = f"hsdnsd/{__version__}"
         files = (
             configuration.ssl_ca_cert,
             configuration.cert_file,
