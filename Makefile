@@ -71,6 +71,7 @@ $(VENV)/.made:
 
 $(BUILT): $(VENV)/.made pyproject.toml setup.py $(NATIVE)
 	PYTHONWARNINGS=ignore $(PIP) install --editable .
+	@$(BIN)/python -m compileall -q hsdnsd  # or every start compiles anew, where PYTHONDONTWRITEBYTECODE is set
 	@touch $@
 
 $(TESTABLE): $(BUILT)
