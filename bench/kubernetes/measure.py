@@ -143,12 +143,13 @@ def fresh_figures(found: fresh.Freshness) -> Figures:
 def _starts(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: Say) -> Figures:
     wanted = start.sample(services.services)
     runs: dict[str, list[Figures]] = {}
-    snapshot = lab.folder / "snapshot"
+    snapshot, kubeconfig = lab.folder / "snapshot", plane.kubeconfig()
     for _, name in _turns(lab, plan.starts):
         options = ("--set", f"source.snapshot={snapshot}") if name == HSDNSD else ()
         snapshot.unlink(missing_ok=True)
         for label in (name, SNAPSHOT) if name == HSDNSD else (name,):
-            with lab.serving(name, plane.kubeconfig(), *options) as server:
+            # One file for all: a snapshot is good for who has the same.
+            with lab.serving(name, kubeconfig, *options) as server:
                 first, every = start.await_answers(server, wanted)
                 time.sleep(start.SETTLING)
                 resident, peak = start.memory(server.process.popen.pid)
