@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hsdnsd import config
+from hsdnsd import __version__, config
 from hsdnsd.kube.reading import API_VERSION
 from hsdnsd.settings import watched_kinds
 
@@ -149,6 +148,5 @@ def test_the_pod_has_time_to_drain() -> None:
 
 
 def test_the_image_is_this_version_by_the_same_user() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert CONTAINER["image"] == f"hsdnsd:{version}"
+    assert CONTAINER["image"] == f"hsdnsd:{__version__}"
     assert f"USER {POD['spec']['securityContext']['runAsUser']}:" in (ROOT / "Dockerfile").read_text()

@@ -161,9 +161,10 @@ def test_a_worker_that_is_forgotten_ends() -> None:
     before = threads()
     with udp() as server:
         worker = _worker.Worker(server, CYTHON.Table())
-        assert len(threads()) == len(before) + 1
+        # Threads of others may end meanwhile.
+        (begun,) = threads() - before
         del worker
-        assert threads() == before
+        assert begun not in threads()
 
 
 def test_the_callers_socket_may_be_closed() -> None:
