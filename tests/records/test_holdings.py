@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hsdnsd.records.endpoints import wire_label
 from hsdnsd.records.model import (
     Deleted,
     EndpointSliceFact,
@@ -17,15 +16,17 @@ from hsdnsd.records.model import (
     ServiceFact,
 )
 from hsdnsd.records.options import Pods
-from hsdnsd.records.owners import ZONE, address_owner, namespace_owner, service_owner
-from hsdnsd.records.result import Owner
+from hsdnsd.records.owners import ZONE
 from tests.support.facts import (
     Cluster,
     endpoint,
     endpoint_slice,
     external,
     headless,
+    of_address,
     of_kind,
+    of_namespace,
+    of_service,
     packed,
     pod,
     ports,
@@ -38,18 +39,6 @@ WEB = headless("web", ports=HTTP)
 WEB_SLICE = endpoint_slice(
     "web", endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1", ready=False), ports=HTTP
 )
-
-
-def of_service(name: str, namespace: str = "shop") -> Owner:
-    return service_owner(wire_label(name.encode()) + wire_label(namespace.encode()))
-
-
-def of_namespace(name: str = "shop") -> Owner:
-    return namespace_owner(name.encode())
-
-
-def of_address(text: str) -> Owner:
-    return address_owner(packed(text))
 
 
 class TestWhatAChangeEnds:

@@ -9,6 +9,7 @@ import dns.rdata
 import dns.rdatatype
 import msgspec
 
+from hsdnsd.records.endpoints import wire_label
 from hsdnsd.records.model import (
     KIND_OF,
     Deleted,
@@ -23,6 +24,7 @@ from hsdnsd.records.model import (
     Upserted,
 )
 from hsdnsd.records.options import ZoneOptions
+from hsdnsd.records.owners import address_owner, namespace_owner, service_owner
 from hsdnsd.records.result import Owner, Result
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
@@ -180,3 +182,15 @@ def lines(section: Iterable[RRset]) -> list[str]:
 def unpacked(rdata: bytes) -> str:
     """An address, or a domain name, as text."""
     return str(ip_address(rdata)) if len(rdata) in (4, 16) else to_text(Name(rdata))
+
+
+def of_service(name: str, namespace: str = "shop") -> Owner:
+    return service_owner(wire_label(name.encode()) + wire_label(namespace.encode()))
+
+
+def of_namespace(name: str = "shop") -> Owner:
+    return namespace_owner(name.encode())
+
+
+def of_address(text: str) -> Owner:
+    return address_owner(packed(text))
