@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,7 +22,7 @@ class Kind(enum.Enum):
     FAILURE = "failure"
 
 
-class Key(NamedTuple):
+class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """Everything that may make two answers differ (CVE-2024-0874: CD and DO are part of it). Class is always IN.
 
     Attributes:
@@ -57,10 +56,6 @@ class Entry(msgspec.Struct, gc=False):
     chase: Name | None = None
     streak: int = 0
     asked: bool = False
-
-    def size(self) -> int:
-        """Octets that this entry is counted as."""
-        return ENTRY_OVERHEAD + len(self.answer.body) + len(self.answer.ttls)
 
 
 class Store:
@@ -97,13 +92,16 @@ class Store:
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry in place of any before it; one that is larger than the whole budget is not kept."""
-        self.remove(key)
-        size = key_size(key) + entry.size()
+        before = self._entries.pop(key, None)
+        if before is not None:
+            self.bytes -= size_of(key, before)
+        size = size_of(key, entry)
         if size > self.limit:
             return
         self._entries[key] = entry
         self.bytes += size
-        self._shrink()
+        if self.bytes > self.limit:
+            self._shrink()
 
     def resize(self, limit: int) -> None:
         """This is the budget now; what is over it goes."""
@@ -114,7 +112,7 @@ class Store:
         """Forget an entry, if it is held."""
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.bytes -= key_size(key) + entry.size()
+            self.bytes -= size_of(key, entry)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -137,6 +135,7 @@ class Store:
             self._entries.move_to_end(key)
 
 
-def key_size(key: Key) -> int:
-    """Octets that a key is counted as, beside ENTRY_OVERHEAD."""
-    return len(key.name)
+def size_of(key: Key, entry: Entry) -> int:
+    """Octets that an entry under its key is counted as."""
+    answer = entry.answer
+    return ENTRY_OVERHEAD + len(key.name) + len(answer.body) + len(answer.ttls)

@@ -7,13 +7,13 @@ A flight is one question, one message, one socket, and whoever waits.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
-from posix.unistd cimport close
 
 from hsdnsd.native._counter cimport count
 from hsdnsd.native._datagrams cimport MAX_PEER, octets_of, sockaddr_in6, write_peer
 from hsdnsd.native._entry cimport Entry, key_of
 from hsdnsd.native._gate cimport CD_BIT, MAX_KEY, Question
-from hsdnsd.native._plan cimport AT_RANDOM, EXPLORING, IN_TURN, Plan, Target
+from hsdnsd.native._outlets cimport Outlets, put_back, take_outlet
+from hsdnsd.native._plan cimport AT_RANDOM, EXPLORING, IN_TURN, Plan
 from hsdnsd.native._reply cimport MAX_REPLY
 from hsdnsd.native._sky cimport (
     ALOFT, HELD, LOOPED, Flight, Port, Sky, Waiter, find_flight, give_slot, hand_over, let_go, may_fly, push_by_due,
@@ -26,9 +26,7 @@ from hsdnsd.native import contract
 cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
     enum:
-        AF_INET, AF_INET6, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC, MSG_NOSIGNAL
-    int socket(int, int, int)
-    int connect(int, const void*, socklen_t)
+        AF_INET, AF_INET6, MSG_NOSIGNAL
     int getsockname(int, void*, socklen_t*)
     ssize_t send(int, const void*, size_t, int)
 
@@ -40,28 +38,12 @@ cdef extern from "<netinet/in.h>" nogil:
         uint16_t sin_port
         in_addr sin_addr
 
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    enum:
-        EPOLLIN, EPOLL_CTL_ADD
-    int epoll_ctl(int, int, int, epoll_event*)
-
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void*, size_t, unsigned int)
 
 cdef enum:
     HEADER_SIZE = 12
     OPT_SIZE = 11
-    # Messages until a port is used again. Of 1,000 that the kernel draws from its 28,232, 18 were used before.
-    FRESH_FOR = 1024
-
-# By port, in network order: the number of the last message that left from it. Under the lock of the flights.
-cdef uint32_t[65536] _left_at
-cdef uint32_t _messages = 0
 
 cdef size_t MAX_WAITERS = contract.MAX_FLIGHT_WAITERS
 
@@ -197,67 +179,33 @@ cdef size_t _write_query(Flight* flight, uint8_t* out) noexcept nogil:
     return at
 
 
-cdef bint _is_fresh(int fd) noexcept nogil:
-    """Whether nothing has left from the port of a socket lately; from now on something has."""
-    global _messages
-    cdef sockaddr_in6 own
-    cdef socklen_t size = sizeof(own)
-    cdef uint32_t before
-    if getsockname(fd, &own, &size) != 0:
-        return True
-    before = _left_at[own.sin6_port]
-    _messages += 1
-    _left_at[own.sin6_port] = _messages
-    return before == 0 or <uint32_t>(_messages - before) > FRESH_FOR
-
-
-cdef bint _send(Flight* flight, const Target* target) noexcept nogil:
-    """Send the message of a flight from a socket of its own, whose port the kernel draws (RFC 5452 section 9.2)."""
-    cdef uint8_t query[HEADER_SIZE + MAX_KEY + 4 + OPT_SIZE]
-    cdef size_t size = _write_query(flight, query)
-    cdef int draw
-    for draw in range(3):
-        flight.fd = socket(target.family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if flight.fd < 0:
-            return False
-        if connect(flight.fd, &target.address, target.size) != 0:
-            break
-        if draw < 2 and not _is_fresh(flight.fd):
-            close(flight.fd)
-            continue
-        if send(flight.fd, query, size, MSG_NOSIGNAL) == <ssize_t>size:
-            return True
-        break
-    close(flight.fd)
-    flight.fd = -1
-    return False
-
-
 cdef bint _take_off(Sky* sky, Port* port, uint32_t number, double now) noexcept nogil:
-    """Send the message of a new flight, and have its socket watched; False: nothing was sent."""
+    """Send the message of a new flight; False: nothing was sent."""
+    cdef uint8_t query[HEADER_SIZE + MAX_KEY + 4 + OPT_SIZE]
     cdef Flight* flight = &sky.flights[number]
-    cdef epoll_event event
     cdef uint8_t place = 0
+    cdef ssize_t size
     if not _choose(sky, &place) or not _draw(sky, &flight.id):
         return False
     flight.server = sky.plan.servers[place]
     flight.edns = sky.plan.edns[place]
-    if not _send(flight, &sky.plan.targets[flight.server]):
+    flight.outlet = take_outlet(&port.outlets, &sky.plan.targets[flight.server], number)
+    if flight.outlet == 0:
         return False
-    memset(&event, 0, sizeof(event))
-    event.events = EPOLLIN
-    event.data.u64 = (<uint64_t>flight.serial << 32) | number
+    size = _write_query(flight, query)
+    if send(port.outlets.all[flight.outlet].fd, query, size, MSG_NOSIGNAL) != size:
+        put_back(&port.outlets, flight.outlet)
+        return False
     flight.state = ALOFT
     flight.port = port.number
     flight.sent_at = now
-    # Where it can't be watched, the engine can see to it.
-    flight.due = now + sky.plan.patience if epoll_ctl(port.epoll, EPOLL_CTL_ADD, flight.fd, &event) == 0 else now
+    flight.due = now + sky.plan.patience
     count(&sky.opened, 1)
     push_by_due(sky, number)
     return True
 
 
-cdef bint _came_back(Flight* flight, Port* port, unsigned int number) noexcept nogil:
+cdef bint _came_back(Sky* sky, Flight* flight, Port* port, unsigned int number) noexcept nogil:
     """Whether a query is the message of a flight, from its own socket."""
     cdef uint8_t* wire = octets_of(port.lane, number)
     cdef sockaddr_in6* source = &port.lane.arrived[number].source
@@ -267,7 +215,8 @@ cdef bint _came_back(Flight* flight, Port* port, unsigned int number) noexcept n
     if ((<unsigned int>wire[0] << 8) | wire[1]) != flight.id:
         return False
     memset(&own, 0, sizeof(own))
-    if getsockname(flight.fd, &own, &size) != 0 or own.sin6_port != source.sin6_port:
+    cdef Outlets* outlets = &sky.ports[flight.port].outlets
+    if getsockname(outlets.all[flight.outlet].fd, &own, &size) != 0 or own.sin6_port != source.sin6_port:
         return False
     if not port.is_v6:
         asker = <uint8_t*>&(<sockaddr_in*>source).sin_addr
@@ -287,7 +236,7 @@ cdef bint _join(Sky* sky, Port* port, uint32_t number, unsigned int datagram, co
     cdef Waiter* waiter
     if flight.state == HELD or flight.waiter_count >= sky.plan.waiters:
         return False
-    if flight.state == ALOFT and _came_back(flight, port, datagram):
+    if flight.state == ALOFT and _came_back(sky, flight, port, datagram):
         hand_over(sky, number, LOOPED, 0, NULL, 0)
         return True
     waiter = _waiter(sky, port, datagram, question, now)

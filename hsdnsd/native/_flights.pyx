@@ -23,7 +23,7 @@ from hsdnsd.native._names cimport NameSet
 from hsdnsd.native._plan cimport MAX_CHOICE, MAX_SERVERS, Plan, Target
 from hsdnsd.native._siphash cimport siphash
 from hsdnsd.native._sky cimport (
-    ALOFT, CLAIMED, HANDED, SOURCE_SLOTS, TROUBLES, Flight, Landed, Sky, Tally, Waiter, find_flight, hand_over, hold,
+    ALOFT, CLAIMED, HANDED, MAX_PORTS, SOURCE_SLOTS, TROUBLES, Flight, Landed, Sky, Tally, Waiter, find_flight, hand_over, hold,
     let_go, may_fly, pull, ring, source_of, take_slot, wait_no_more, wire_of
 )
 from hsdnsd.native._table cimport (
@@ -122,6 +122,18 @@ cdef class Flights:
         cdef uint32_t count
         pthread_mutex_lock(&self.sky.lock)
         count = self.sky.aloft.count + self.sky.handed.count
+        pthread_mutex_unlock(&self.sky.lock)
+        return count
+
+    @property
+    def sockets(self):
+        cdef uint32_t count
+        cdef int port
+        pthread_mutex_lock(&self.sky.lock)
+        count = self.sky.handed.count
+        for port in range(MAX_PORTS):
+            if self.sky.ports[port] != NULL:
+                count += self.sky.ports[port].outlets.open_count
         pthread_mutex_unlock(&self.sky.lock)
         return count
 

@@ -5,15 +5,15 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close
 
 from hsdnsd.native._accept cimport Accepted, accept_untrusted
 from hsdnsd.native._counter cimport count
 from hsdnsd.native._datagrams cimport Lane, reply_room, reply_to_peer, write_batch
 from hsdnsd.native._entry cimport IS_NEGATIVE, Entry, body_of, key_of, ttls_of
+from hsdnsd.native._outlets cimport drain, put_back
 from hsdnsd.native._reply cimport MAX_REPLY, write_reply
 from hsdnsd.native._sky cimport (
-    ALOFT, REFUSED, REPLY, TYPE_PLACES, WAIT_PLACES, Flight, Landed, Port, Sky, Waiter, give_slot, hand_over, may_fly,
+    REFUSED, REPLY, TYPE_PLACES, WAIT_PLACES, Flight, Landed, Port, Sky, Waiter, give_slot, hand_over, may_fly,
     pull, ring, wait_no_more, wire_of
 )
 from hsdnsd.native._table cimport keep_entry, pthread_mutex_lock, pthread_mutex_unlock
@@ -58,19 +58,24 @@ cdef int _read_contract() except -1:
 _read_contract()
 
 
-cdef void land(Sky* sky, Port* port, uint64_t token, double now) noexcept nogil:
-    """Something has come on the socket of a flight."""
+cdef void land(Sky* sky, Port* port, uint32_t outlet, double now) noexcept nogil:
+    """Something has come on a socket towards upstreams."""
     cdef uint8_t reply[MAX_DATAGRAM]
     cdef Accepted accepted
-    cdef uint32_t number = <uint32_t>token, serial = <uint32_t>(token >> 32)
+    cdef uint32_t number
     cdef Flight* flight
     cdef ssize_t size
-    cdef int problem, over = -1
+    cdef int fd, problem
     cdef size_t name_size
     pthread_mutex_lock(&sky.lock)
+    fd = port.outlets.all[outlet].fd
+    number = port.outlets.all[outlet].flight
     flight = &sky.flights[number]
-    if flight.state == ALOFT and flight.serial == serial:
-        size = recv(flight.fd, reply, sizeof(reply), MSG_DONTWAIT)
+    if number == 0 and fd >= 0:
+        # It was on its way while the connection was dissolved.
+        drain(fd)
+    elif number:
+        size = recv(fd, reply, sizeof(reply), MSG_DONTWAIT)
         problem = errno
         name_size = flight.key_size - 3
         if size < 0 and (problem == EAGAIN or problem == EINTR):
@@ -86,14 +91,12 @@ cdef void land(Sky* sky, Port* port, uint64_t token, double now) noexcept nogil:
             and sky.plan.count and may_fly(sky, flight.key, flight.key_size, _qtype_of(flight))
             and _tell(sky, port, flight, &accepted, now)
         ):
-            over = flight.fd
+            put_back(&port.outlets, outlet)
             pull(sky, &sky.aloft, number)
             give_slot(sky, number)
         else:
             hand_over(sky, number, REPLY, 0, reply, size)
     pthread_mutex_unlock(&sky.lock)
-    if over >= 0:
-        close(over)
 
 
 cdef inline unsigned int _qtype_of(Flight* flight) noexcept nogil:

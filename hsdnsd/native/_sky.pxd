@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from hsdnsd.native._datagrams cimport Lane
 from hsdnsd.native._gate cimport MAX_KEY, Question
 from hsdnsd.native._names cimport Names
+from hsdnsd.native._outlets cimport Outlets
 from hsdnsd.native._plan cimport Plan
 from hsdnsd.native._siphash cimport siphash
 from hsdnsd.native._table cimport Store, pthread_mutex_t
@@ -34,11 +35,11 @@ cdef enum:
 # A socket that is served, as the flights see it.
 cdef struct Port:
     int fd
-    int epoll
     int number
     bint is_v6
     Lane* lane  # of its thread
     Lane aside  # for other threads, under the lock of the flights
+    Outlets outlets  # under the lock of the flights
 
 # Who waits for an answer; the query follows in the same block.
 cdef struct Waiter:
@@ -56,9 +57,9 @@ cdef struct Flight:
     uint64_t hash
     double sent_at
     double due  # when it is handed over; of one that is held: when it is forgotten
-    int fd
-    int port  # whose thread watches it
-    uint32_t serial
+    int fd  # where it is handed over: its socket
+    int port  # aloft: whose thread asks, and from what socket
+    uint32_t outlet
     uint32_t chain  # the next of the same bucket
     uint32_t earlier  # in its list
     uint32_t later
@@ -130,7 +131,6 @@ cdef struct Sky:
     Queue handed
     Queue held
     uint32_t claimed
-    uint32_t serial
     size_t waiters
     uint16_t* sources
     uint8_t entropy[512]

@@ -13,14 +13,8 @@ from posix.unistd cimport write
 from hsdnsd.native._counter cimport count
 from hsdnsd.native._gate cimport DO_BIT, MAX_KEY, is_special
 from hsdnsd.native._names cimport is_listed
+from hsdnsd.native._outlets cimport close_outlets, give_away
 from hsdnsd.native._table cimport pthread_mutex_lock, pthread_mutex_unlock
-
-cdef extern from "<sys/epoll.h>" nogil:
-    struct epoll_event:
-        pass
-    enum:
-        EPOLL_CTL_DEL
-    int epoll_ctl(int, int, int, epoll_event*)
 
 cdef enum:
     QTYPE_HINFO = 13
@@ -111,11 +105,9 @@ cdef uint32_t take_slot(Sky* sky, uint64_t hash, const uint8_t* key, size_t key_
         number = sky.fresh
         sky.fresh += 1
     flight = &sky.flights[number]
-    sky.serial += 1
     memset(flight, 0, sizeof(Flight) - MAX_KEY)
     flight.hash = hash
     flight.fd = -1
-    flight.serial = sky.serial
     flight.key_size = <uint16_t>key_size
     memcpy(flight.key, key, key_size)
     bucket = &sky.buckets[hash & sky.bucket_mask]
@@ -132,7 +124,6 @@ cdef void give_slot(Sky* sky, uint32_t number) noexcept nogil:
         link = &sky.flights[link[0]].chain
     link[0] = flight.chain
     flight.state = FREE
-    flight.serial = 0
     flight.chain = sky.free
     sky.free = number
 
@@ -177,9 +168,7 @@ cdef void hand_over(
 ) noexcept nogil:
     """Leave a flight to the engine, its socket open and watched by nobody."""
     cdef Flight* flight = &sky.flights[number]
-    cdef Port* port = sky.ports[flight.port]
-    if port != NULL:
-        epoll_ctl(port.epoll, EPOLL_CTL_DEL, flight.fd, NULL)
+    flight.fd = give_away(&sky.ports[flight.port].outlets, flight.outlet)
     flight.trouble = trouble
     flight.problem = problem
     if reply != NULL:
@@ -257,4 +246,5 @@ cdef void leave_sky(Sky* sky, Port* port) noexcept nogil:
                 hand_over(sky, number, CLOSED, 0, NULL, 0)
             number = later
         sky.ports[port.number] = NULL
+        close_outlets(&port.outlets)
     pthread_mutex_unlock(&sky.lock)

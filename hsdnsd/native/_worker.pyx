@@ -24,6 +24,7 @@ from hsdnsd.native._endpoint cimport Endpoint, is_of_the_network
 from hsdnsd.native._flight cimport fly
 from hsdnsd.native._flights cimport Flights
 from hsdnsd.native._landing cimport land
+from hsdnsd.native._outlets cimport TOKENS, close_outlets, open_outlets
 from hsdnsd.native._serve cimport Server, answer_batch
 from hsdnsd.native._sky cimport Port, Sky, expire, join_sky, leave_sky, patience, ring_for_due
 from hsdnsd.native._table cimport (
@@ -69,7 +70,7 @@ cdef enum:
     LAST_BATCHES = 512
     # How many full batches are served before looking whether the end has come.
     BATCHES_IN_A_ROW = 64
-    # What is watched: the socket, the end, and with larger numbers flights.
+    # What is watched: the socket, the end, and from TOKENS on what replies of upstreams come on.
     SOCKET = 0
     STOP = 1
     EVENTS = 64
@@ -156,7 +157,7 @@ cdef bint _turn(Post* post) noexcept nogil:
         elif token == STOP:
             is_end = True
         else:
-            land(post.sky, &post.port, token, now)
+            land(post.sky, &post.port, <uint32_t>(token - TOKENS), now)
     if post.server.lane.out_count:
         write_batch(&post.server.lane, post.fd)
     if is_end or (readable and _serve_batches(post) < 0):
@@ -374,7 +375,8 @@ cdef class Worker(Endpoint):
         open_lane(&port.aside, sock, size)
         self.aside = &port.aside
         port.fd = self.post.fd
-        port.epoll = self.post.epoll
+        if not open_outlets(&port.outlets, self.post.epoll, flights.sky.most):
+            raise MemoryError
         port.lane = &self.server.lane
         port.is_v6 = self.server.lane.is_v6
         if join_sky(&flights.sky, port):
@@ -390,6 +392,7 @@ cdef class Worker(Endpoint):
         if self.post.sky != NULL:
             leave_sky(self.post.sky, &self.post.port)  # where the thread could not be started
         close_lane(&self.post.port.aside)
+        close_outlets(&self.post.port.outlets)
         while self.post.passage.first != NULL:
             waiting = self.post.passage.first
             self.post.passage.first = waiting.next

@@ -57,6 +57,8 @@ MAX_WAITING_BYTES: Final = 4 << 20
 # Questions that the threads have asked of upstreams and that the engine has not been told of; above that the oldest key
 # that is held gives its slot away.
 MAX_HELD: Final = 4096
+# Sockets towards upstreams that a thread keeps open between questions.
+MAX_IDLE: Final = 64
 # Clients that wait for such questions, 100 to 500 octets each.
 MAX_FLIGHT_WAITERS: Final = 16384
 # Answers that the engine's cache has not been told of yet, about 300 octets each; above that it is not told. They are

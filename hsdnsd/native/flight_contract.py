@@ -6,6 +6,8 @@ import enum
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import Name
 
@@ -84,7 +86,7 @@ class HandedOver(NamedTuple):
     waiters: list[tuple[int, bytes, Peer, float]]
 
 
-class Landed(NamedTuple):
+class Landed(msgspec.Struct, frozen=True, gc=False):
     """An answer that was given to all who waited.
 
     Attributes:
@@ -131,7 +133,7 @@ class Flights(Protocol):
     def __init__(self, table: Table, most: int) -> None:
         """
         Args:
-            most: flights, and so sockets, at one time.
+            most: flights at one time.
         """
         ...
 
@@ -146,7 +148,12 @@ class Flights(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Questions that wait for an upstream, or to be handed over: as many sockets."""
+        """Questions that wait for an upstream, or to be handed over."""
+        ...
+
+    @property
+    def sockets(self) -> int:
+        """Sockets towards upstreams that are open: one for each question in flight, and MAX_IDLE of a thread at rest."""
         ...
 
     @property

@@ -62,7 +62,7 @@ class Flights:
         self._last_number = 0
         # What is still to be said of flights that were adopted in the middle of something.
         self._ends: list[tuple[int, HandedOver, str | None]] = []
-        exchanges.elsewhere = lambda: flights.in_flight
+        exchanges.elsewhere = lambda: flights.sockets
         engine.share(self)
 
     @property

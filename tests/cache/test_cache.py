@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.cache.store import Key, Kind
@@ -35,10 +36,10 @@ def test_ttl_0_is_given_back_and_not_kept() -> None:
     "other",
     [
         Key(Name(b"\x01b\x04test\x00"), 1, False, False, ROOT),
-        KEY._replace(qtype=28),
-        KEY._replace(do=True),
-        KEY._replace(cd=True),
-        KEY._replace(zone=1),
+        replace(KEY, qtype=28),
+        replace(KEY, do=True),
+        replace(KEY, cd=True),
+        replace(KEY, zone=Name(b"\x04test\x00")),
     ],
 )
 def test_keys_that_differ_in_one_field_never_share_an_entry(other: Key) -> None:

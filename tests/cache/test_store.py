@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsdnsd.cache.store import Entry, Key, Kind, Store, key_size
+from hsdnsd.cache.store import Entry, Key, Kind, Store, size_of
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import ROOT, Name
 
@@ -18,7 +18,7 @@ def entry(size: int = 0) -> Entry:
     return Entry(Answer(0, False, 1, 0, 0, b"x" * size, b"", 60), Kind.SUCCESS, 0.0, 60.0)
 
 
-ONE = key_size(key(0)) + entry().size()
+ONE = size_of(key(0), entry())
 
 
 def test_what_was_put_is_got() -> None:
@@ -83,7 +83,7 @@ def test_bytes_are_those_of_the_entries_held(operations: list[tuple[str, int, in
         else:
             store.remove(key(number))
         held = {k: store.get(k) for k in map(key, range(10))}
-        assert store.bytes == sum(key_size(k) + e.size() for k, e in held.items() if e is not None) <= store.limit
+        assert store.bytes == sum(size_of(k, e) for k, e in held.items() if e is not None) <= store.limit
     store.clear()
     assert (len(store), store.bytes) == (0, 0)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from hsdnsd.cache.policy import TtlLimits
 from hsdnsd.cache.store import Key
 from hsdnsd.engine.aloft import Grant, Nobody, grant, is_shared
@@ -95,8 +97,8 @@ def test_the_fastest_comes_first() -> None:
 
 def test_what_can_be_shared() -> None:
     assert is_shared(KEY)
-    assert not is_shared(KEY._replace(do=True))
-    assert not is_shared(KEY._replace(zone=Name(b"\1a\0")))
+    assert not is_shared(replace(KEY, do=True))
+    assert not is_shared(replace(KEY, zone=Name(b"\1a\0")))
 
 
 def test_nobody_asks_anything() -> None:

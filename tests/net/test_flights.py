@@ -10,6 +10,8 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from time import monotonic
 
+from msgspec.structs import replace
+
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.cache.store import Key
 from hsdnsd.config import Tcp
@@ -129,7 +131,7 @@ def test_a_miss_needs_no_engine_and_is_counted_as_if_it_had() -> None:
             assert sum(counters.waits[Outcome.FORWARDED].counts) == 3
             [((to, place), histogram)] = counters.upstreams.items()
             assert (to, place, sum(histogram.counts)) == ("127.0.0.1:%d" % upstream.sock.getsockname()[1], 0, 3)  # noqa: UP031
-            assert len(served.cache.stores[served.cache.get(KEY._replace(name=Name(name("1.example"))), 0).kind]) == 3  # type: ignore[union-attr]
+            assert len(served.cache.stores[served.cache.get(replace(KEY, name=Name(name("1.example"))), 0).kind]) == 3  # type: ignore[union-attr]
 
     run(main())
 
