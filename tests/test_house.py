@@ -24,7 +24,6 @@ UNMIRRORED = {
     "errors": "types only; each is tested where it is raised",
     "native/_flight": "how flights begin; tested as native/_flights",
     "native/_landing": "how flights end; tested as native/_flights",
-    "native/_outlets": "the sockets of flights; tested as native/_flights",
     "native/_sky": "what flights have in common; tested as native/_flights",
     "native/_endpoint": "what _batch and _worker have in common; tested as each of them",
     "native/flight_contract": "types only",

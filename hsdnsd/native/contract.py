@@ -58,7 +58,7 @@ MAX_WAITING_BYTES: Final = 4 << 20
 # that is held gives its slot away.
 MAX_HELD: Final = 4096
 # Sockets towards upstreams that a thread keeps open between questions.
-MAX_IDLE: Final = 64
+MAX_IDLE: Final = 128
 # Clients that wait for such questions, 100 to 500 octets each.
 MAX_FLIGHT_WAITERS: Final = 16384
 # Answers that the engine's cache has not been told of yet, about 300 octets each; above that it is not told. They are

@@ -153,7 +153,7 @@ class Flights(Protocol):
 
     @property
     def sockets(self) -> int:
-        """Sockets towards upstreams that are open: one for each question in flight, and MAX_IDLE of a thread at rest."""
+        """Sockets towards upstreams that are open: one for each question, up to MAX_IDLE of a thread at rest."""
         ...
 
     @property

@@ -48,4 +48,5 @@ PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1 UBSAN_OPT
     check asan $out/address "$@" tests/native tests/properties/test_native_twins.py tests/properties/test_native_accept.py
 
 build thread $out/thread
-TSAN_OPTIONS=halt_on_error=1 check tsan $out/thread "$@" tests/native/test_worker.py tests/native/test_flights.py
+TSAN_OPTIONS=halt_on_error=1 check tsan $out/thread "$@" tests/native/test_worker.py tests/native/test_flights.py \
+    tests/native/test_outlets.py

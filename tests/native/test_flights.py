@@ -8,7 +8,7 @@ import math
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ import pytest
 from hsdnsd.native._names import NameSet
 
 from hsdnsd.native import _flights, _flights_py, _worker
-from hsdnsd.native.contract import MAX_IDLE, TELL_AT, NativeMissingError, Outcome
+from hsdnsd.native.contract import TELL_AT, NativeMissingError, Outcome
 from hsdnsd.native.flight_contract import Choice, HandedOver, Trouble
 from hsdnsd.wire.answer import build_answer
 from hsdnsd.wire.const import AD, CD, RD
@@ -25,7 +25,7 @@ from hsdnsd.wire.name import Name
 from hsdnsd.wire.rrset import RRset
 from tests.support.lies import Asked, reply, soa, truth
 from tests.support.packets import A, message, name, opt, pointer, query, question, record
-from tests.support.sky import PATIENCE, PLAN, Sky
+from tests.support.sky import PATIENCE, PLAN, Sky, until
 from tests.support.sockets import udp
 from tests.support.twins import TWINS
 
@@ -40,13 +40,6 @@ def sky() -> Iterator[Sky]:
         made = Sky(opened)
         made.flights.grant(PLAN)
         yield made
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < end
-        os.sched_yield()
 
 
 def test_a_miss_is_asked_answered_and_kept(sky: Sky) -> None:
@@ -360,67 +353,6 @@ def test_servers_are_chosen_as_the_plan_says(sky: Sky) -> None:
     # Ten standard deviations.
     assert 0 < share(Choice.AT_RANDOM) < 64
     assert 0 < share(Choice.EXPLORING) < 50
-
-
-def test_a_socket_is_used_again_from_another_port(sky: Sky) -> None:
-    ports = set()
-    for number in range(50):
-        sky.ask(f"{number}.example")
-        asked, peer = sky.asked()
-        ports.add(peer)
-        sky.upstream.sendto(truth(asked), peer)  # type: ignore[arg-type]
-        sky.client.recv(4096)
-        assert sky.flights.sockets == 1
-    assert len(ports) == 50
-
-
-def test_what_comes_late_is_nobody_elses_reply(sky: Sky) -> None:
-    for number in range(50):
-        sky.ask(f"{number}.example", id=number)
-        asked, peer = sky.asked()
-        for _ in range(5):
-            sky.upstream.sendto(truth(asked), peer)  # type: ignore[arg-type]
-        assert sky.client.recv(4096)[:2] == number.to_bytes(2)
-        sky.upstream.sendto(truth(asked), peer)  # type: ignore[arg-type]
-    assert sky.flights.landed_count == 50
-    assert not any(sky.flights.handed_over_count(trouble) for trouble in Trouble)
-
-
-def test_not_every_socket_is_kept(sky: Sky) -> None:
-    for number in range(100):
-        sky.ask(f"{number}.example")
-    until(lambda: sky.flights.in_flight == sky.flights.sockets == 100)
-    for _ in range(100):
-        sky.say()
-    until(lambda: sky.flights.landed_count == 100)
-    assert (sky.flights.in_flight, sky.flights.sockets) == (0, MAX_IDLE)
-
-
-def test_a_socket_that_is_handed_over_is_not_used_again(sky: Sky) -> None:
-    sky.ask()
-    sky.say(lambda asked: reply(asked, rcode=5))
-    assert select.select([sky.flights], [], [], PATIENCE)[0]
-    assert sky.flights.sockets == 1
-    sky.handed_over()
-    assert sky.flights.sockets == 0
-    sky.ask("b.example")
-    sky.say()
-    sky.client.recv(4096)
-    assert sky.flights.sockets == 1
-
-
-def test_servers_of_both_families_have_sockets_of_their_own(sky: Sky) -> None:
-    with udp("::1") as other:
-        other.setblocking(True)
-        sky.flights.set_server(1, (socket.inet_pton(socket.AF_INET6, "::1"), other.getsockname()[1], 0))
-        sky.flights.grant(PLAN._replace(choice=Choice.IN_TURN, servers=((0, True), (1, True))))
-        for number in range(10):
-            sky.ask(f"{number}.example")
-            upstream = (other, sky.upstream)[number % 2]
-            wire, peer = upstream.recvfrom(4096)
-            upstream.sendto(truth(Asked(wire, False, 0)), peer)
-            sky.client.recv(4096)
-        assert sky.flights.sockets == 2
 
 
 def test_an_ipv6_upstream_and_client() -> None:

@@ -8,6 +8,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from time import monotonic
 
 from hsdnsd.native import _flights, _worker
 from hsdnsd.native.contract import Table, Worker
@@ -77,3 +78,10 @@ class Sky:
 
     def is_quiet(self) -> bool:
         return not select.select([self.upstream, self.client], [], [], 0)[0]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = monotonic() + PATIENCE
+    while not condition():
+        assert monotonic() < end
+        os.sched_yield()
