@@ -8,7 +8,6 @@ import math
 import os
 import select
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
@@ -32,14 +31,6 @@ from tests.support.twins import TWINS
 CYTHON, _ = TWINS
 NAME = "www.example.com"
 FOLDED = Name(name(NAME))
-
-
-@pytest.fixture
-def sky() -> Iterator[Sky]:
-    with ExitStack() as opened:
-        made = Sky(opened)
-        made.flights.grant(PLAN)
-        yield made
 
 
 def test_a_miss_is_asked_answered_and_kept(sky: Sky) -> None:

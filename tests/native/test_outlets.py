@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
-
-import pytest
 
 from hsdnsd.native.contract import MAX_IDLE
 from hsdnsd.native.flight_contract import Choice, Trouble
 from tests.support.lies import Asked, reply, truth
 from tests.support.sky import PATIENCE, PLAN, Sky, until
 from tests.support.sockets import udp
-
-
-@pytest.fixture
-def sky() -> Iterator[Sky]:
-    with ExitStack() as opened:
-        made = Sky(opened)
-        made.flights.grant(PLAN)
-        yield made
 
 
 def test_a_socket_is_used_again_from_another_port(sky: Sky) -> None:
