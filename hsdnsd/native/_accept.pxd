@@ -1,12 +1,9 @@
-"""Replies of upstreams that are plain, read and written anew."""
+"""Plain replies of upstreams, and the answers that they give."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from hsdnsd.native._compress cimport MAX_BODY, MAX_RECORDS
 from hsdnsd.native._names cimport Names
-
-cdef enum:
-    MAX_BODY = 1280
-    MAX_RECORDS = 112  # of 11 octets at least, in the 1,232 that an upstream may send
 
 # TTLs in seconds, `hsdnsd.cache.policy.TtlLimits`.
 cdef struct TtlLimits:

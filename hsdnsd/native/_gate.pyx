@@ -5,28 +5,18 @@ Raw memory is read here at places that a stranger's packet names: each read is b
 
 from libc.stdint cimport uint8_t, uint16_t
 
+from hsdnsd.native._wire cimport (
+    AD, CD, CLASS_IN, DO, EDNS_UDP_SIZE, HEADER_SIZE, MAX_LABEL, MAX_NAME, NXNAME, OPT, OPT_SIZE, PLAIN_UDP_SIZE, RD,
+    fold, u16
+)
+
 cdef enum:
-    HEADER_SIZE = 12
-    CLASS_IN = 1
-    RD = 0x0100
-    AD = 0x0020
-    CD = 0x0010
-    DO = 0x8000
-    MAX_NAME = 255
-    MAX_LABEL = 63
     MAX_OPTIONS = 64
-    OPT_SIZE = 11
-    PLAIN_UDP_SIZE = 512
-    EDNS_UDP_SIZE = 1232
-
-
-cdef inline unsigned int _u16(const uint8_t* at) noexcept nogil:
-    return (<unsigned int>at[0] << 8) | at[1]
 
 
 cdef bint is_special(unsigned int qtype) noexcept nogil:
     """QTYPEs whose answer is not data of one name and type (W17 to W20 of docs/gate.md)."""
-    return qtype == 0 or qtype == 41 or qtype == 128 or 249 <= qtype <= 255
+    return qtype == 0 or qtype == OPT or qtype == NXNAME or 249 <= qtype <= 255
 
 
 cdef inline bint _is_harmless(unsigned int option) noexcept nogil:
@@ -48,23 +38,14 @@ cdef inline size_t _name_size(const uint8_t* name, size_t size) noexcept nogil:
     return 0
 
 
-cdef inline void _fold(const uint8_t* name, size_t size, uint8_t* folded) noexcept nogil:
-    """Lower case of ASCII letters (RFC 4343); length octets are below 64, so none of them is taken for a letter."""
-    cdef size_t at
-    cdef uint8_t octet
-    for at in range(size):
-        octet = name[at]
-        folded[at] = octet + (<uint8_t>(<uint8_t>(octet - 65) < 26) << 5)
-
-
 cdef inline bint _options_are_harmless(const uint8_t* options, size_t size) noexcept nogil:
     """Whether the options fill `size` octets exactly, are not more than MAX_OPTIONS, and may all be ignored."""
     cdef size_t at = 0
     cdef int count = 0
     while at < size:
-        if size - at < 4 or count == MAX_OPTIONS or not _is_harmless(_u16(options + at)):
+        if size - at < 4 or count == MAX_OPTIONS or not _is_harmless(u16(options + at)):
             return False
-        at += 4 + _u16(options + at + 2)
+        at += 4 + u16(options + at + 2)
         count += 1
     return at == size
 
@@ -72,14 +53,14 @@ cdef inline bint _options_are_harmless(const uint8_t* options, size_t size) noex
 cdef inline bint _read_opt(const uint8_t* opt, size_t size, Question* question) noexcept nogil:
     """The OPT record of version 0 that `size` octets are, no more and no less (RFC 6891 section 6.1)."""
     cdef unsigned int flags, offered
-    if size < OPT_SIZE or opt[0] != 0 or _u16(opt + 1) != 41 or opt[5] != 0 or opt[6] != 0:
+    if size < OPT_SIZE or opt[0] != 0 or u16(opt + 1) != OPT or opt[5] != 0 or opt[6] != 0:
         return False
-    flags = _u16(opt + 7)
-    if flags & ~<unsigned int>DO or _u16(opt + 9) != size - OPT_SIZE:
+    flags = u16(opt + 7)
+    if flags & ~<unsigned int>DO or u16(opt + 9) != size - OPT_SIZE:
         return False
     if not _options_are_harmless(opt + OPT_SIZE, size - OPT_SIZE):
         return False
-    offered = _u16(opt + 3)
+    offered = u16(opt + 3)
     question.has_opt = 1
     question.limit = min(max(offered, <unsigned int>PLAIN_UDP_SIZE), <unsigned int>EDNS_UDP_SIZE)
     if flags:
@@ -94,16 +75,16 @@ cdef bint read_question(const uint8_t* wire, size_t size, Question* question) no
     cdef uint8_t* behind_name
     if size < HEADER_SIZE:
         return False
-    flags = _u16(wire + 2)
-    if flags & ~<unsigned int>(RD | AD | CD) or _u16(wire + 4) != 1:
+    flags = u16(wire + 2)
+    if flags & ~<unsigned int>(RD | AD | CD) or u16(wire + 4) != 1:
         return False
-    if _u16(wire + 6) != 0 or _u16(wire + 8) != 0 or _u16(wire + 10) > 1:
+    if u16(wire + 6) != 0 or u16(wire + 8) != 0 or u16(wire + 10) > 1:
         return False
     name_size = _name_size(wire + HEADER_SIZE, size - HEADER_SIZE)
     at = HEADER_SIZE + name_size
-    if name_size == 0 or size - at < 4 or _u16(wire + at + 2) != CLASS_IN:
+    if name_size == 0 or size - at < 4 or u16(wire + at + 2) != CLASS_IN:
         return False
-    question.qtype = <uint16_t>_u16(wire + at)
+    question.qtype = <uint16_t>u16(wire + at)
     question.octets = <uint16_t>(name_size + 4)
     question.limit = PLAIN_UDP_SIZE
     question.asked = CD_BIT if flags & CD else 0
@@ -116,7 +97,7 @@ cdef bint read_question(const uint8_t* wire, size_t size, Question* question) no
             return False
     elif not _read_opt(wire + at + 4, size - at - 4, question):
         return False
-    _fold(wire + HEADER_SIZE, name_size, question.key)
+    fold(wire + HEADER_SIZE, name_size, question.key)
     behind_name = question.key + name_size
     behind_name[0] = wire[at]
     behind_name[1] = wire[at + 1]

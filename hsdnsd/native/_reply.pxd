@@ -4,9 +4,10 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from hsdnsd.native._entry cimport Entry
 from hsdnsd.native._gate cimport Question
+from hsdnsd.native._wire cimport EDNS_UDP_SIZE
 
 cdef enum:
-    MAX_REPLY = 1232
+    MAX_REPLY = EDNS_UDP_SIZE
 
 cdef bint may_hold(Entry* entry, const Question* question) noexcept nogil
 

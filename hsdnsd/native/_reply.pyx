@@ -6,41 +6,23 @@ from libc.string cimport memcpy
 
 from hsdnsd.native._entry cimport IS_AUTHORITATIVE, IS_FIXED, IS_OVERSIZE, body_of, ttls_of
 from hsdnsd.native._gate cimport DO_BIT
-
-cdef enum:
-    HEADER_SIZE = 12
-    OPT_SIZE = 11
-    QR = 0x8000
-    AA = 0x0400
-    TC = 0x0200
-    RD = 0x0100
-    RA = 0x0080
-    CD = 0x0010
-
-
-cdef inline void _put16(uint8_t* at, unsigned int value) noexcept nogil:
-    at[0] = <uint8_t>(value >> 8)
-    at[1] = <uint8_t>value
+from hsdnsd.native._wire cimport AA, CD, DO, HEADER_SIZE, OPT, OPT_SIZE, QR, RA, RD, TC, put16, put32, u32
 
 
 cdef inline void _age(uint8_t* ttl, uint32_t age) noexcept nogil:
     """Take `age` seconds off a TTL, not below 0."""
-    cdef uint32_t left = (<uint32_t>ttl[0] << 24) | (<uint32_t>ttl[1] << 16) | (<uint32_t>ttl[2] << 8) | ttl[3]
-    left = left - age if left > age else 0
-    ttl[0] = <uint8_t>(left >> 24)
-    ttl[1] = <uint8_t>(left >> 16)
-    ttl[2] = <uint8_t>(left >> 8)
-    ttl[3] = <uint8_t>left
+    cdef uint32_t left = u32(ttl)
+    put32(ttl, left - age if left > age else 0)
 
 
 cdef inline void _write_opt(uint8_t* at, bint do) noexcept nogil:
     """The OPT of every reply: root, size 1232, version 0, DO as asked, no options."""
     at[0] = 0
-    _put16(at + 1, 41)
-    _put16(at + 3, MAX_REPLY)
-    _put16(at + 5, 0)
-    _put16(at + 7, 0x8000 if do else 0)
-    _put16(at + 9, 0)
+    put16(at + 1, OPT)
+    put16(at + 3, MAX_REPLY)
+    put16(at + 5, 0)
+    put16(at + 7, DO if do else 0)
+    put16(at + 9, 0)
 
 
 cdef inline void _copy_rotated(Entry* entry, uint32_t turn, uint8_t* out) noexcept nogil:
@@ -78,10 +60,10 @@ cdef size_t write_reply(
     if not fits:
         flags |= TC
     memcpy(out, query, at)
-    _put16(out + 2, flags)
-    _put16(out + 6, entry.an if fits else 0)
-    _put16(out + 8, entry.ns if fits else 0)
-    _put16(out + 10, (entry.ar if fits else 0) + question.has_opt)
+    put16(out + 2, flags)
+    put16(out + 6, entry.an if fits else 0)
+    put16(out + 8, entry.ns if fits else 0)
+    put16(out + 10, (entry.ar if fits else 0) + question.has_opt)
     if fits:
         if entry.rotate_count > 1:
             _copy_rotated(entry, turn, out + at)
