@@ -31,7 +31,7 @@ from hsdnsd.records.zone import Zone
 from hsdnsd.wire.answer import Answer, build_answer, render
 from hsdnsd.wire.const import EDE, MAX_MESSAGE, Rcode, RRType
 from hsdnsd.wire.name import Name
-from hsdnsd.wire.query import Query, Refusal, error_reply, read_query_untrusted
+from hsdnsd.wire.query import Query, Question, Refusal, error_reply, read_query_untrusted
 from hsdnsd.wire.rrset import RRset, hinfo_rdata
 
 SILENCE = b""
@@ -50,17 +50,15 @@ class Finished(Protocol):
 
     def put(
         self,
-        name: Name,
-        qtype: int,
-        do: bool,
-        cd: bool,
+        question: Question,
         answer: Answer,
-        now: float,
-        expires: float,
-        owner: bytes | None,
+        made: float,
+        expires: float = ...,
+        *,
+        owner: bytes | None = ...,
         refresh_at: float = ...,
     ) -> None:
-        """Keep an answer that was made at `now` until `expires` (inf: until its owner changes)."""
+        """Keep an answer until `expires` or until its owner changes; by default for ever."""
         ...
 
     def drop(self, owner: bytes) -> None:
@@ -362,7 +360,7 @@ class Engine:
         answer = build_own(query.name, result, self._turn)
         if result.owner is not None:
             held = for_udp(query.name, answer)
-            self._finished.put(query.name, query.qtype, query.do, query.cd, held, now, _FOREVER, result.owner)
+            self._finished.put(query, held, now, owner=result.owner)
         return self._reply(answer, query, limit, Outcome.OWN)
 
     def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
@@ -370,7 +368,7 @@ class Engine:
         denial, zone = self._route.find_elsewhere(name, query.qtype)
         if denial is not None:
             answer = build_answer(query.name, denial.rcode, authority=denial.authority, fixed=True)
-            self._finished.put(query.name, query.qtype, query.do, query.cd, answer, now, _FOREVER, denial.owner)
+            self._finished.put(query, answer, now, owner=denial.owner)
             return self._reply(answer, query, limit, Outcome.OWN)
         if zone is None or not query.rd:
             # Without RD: RFC 1034 section 4.3.1; it also keeps others from looking into the cache.
@@ -387,16 +385,14 @@ class Engine:
             if entry is None:
                 return None
         self._counters.cache_hit(entry.kind.value)
-        self._publish(Key(query.name, query.qtype, query.do, query.cd, zone.name), entry)
+        self._publish(query, entry)
         return self._reply(entry.answer, query, limit, Outcome.CACHE, int(now - entry.stored))
 
-    def _publish(self, key: Key, entry: Entry) -> None:
+    def _publish(self, question: Question, entry: Entry) -> None:
         """Let the packet path give what the cache holds."""
         life = entry.expires - entry.stored
         refresh_at = entry.expires - life * _REFRESH_IN_LAST if life >= _REFRESH_FROM else _FOREVER
-        self._finished.put(
-            key.name, key.qtype, key.do, key.cd, entry.answer, entry.stored, entry.expires, None, refresh_at
-        )
+        self._finished.put(question, entry.answer, entry.stored, entry.expires, refresh_at=refresh_at)
 
     def _reply(self, answer: Answer, query: Query, limit: int, outcome: Outcome, age: int = 0) -> bytes:
         self._counters.response(answer.rcode, answer.aa)

@@ -6,7 +6,6 @@ waits for a rehash. The hash is keyed and 64 bits wide: two keys that share one 
 make such a pair; a hit compares the whole key.
 """
 
-import math
 import os
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -20,10 +19,10 @@ from hsdnsd.native._entry cimport (
 from hsdnsd.native._gate cimport CD_BIT, DO_BIT, MAX_KEY, Question, is_special, read_question
 from hsdnsd.native._reply cimport MAX_REPLY, may_hold, write_reply
 from hsdnsd.native._siphash cimport siphash
+from hsdnsd.native._wire cimport HEADER_SIZE, put16, u16
 
 from hsdnsd.native import contract
 from hsdnsd.native.checks import check_answer, check_name
-from hsdnsd.wire.const import HEADER_SIZE
 
 cdef extern from *:
     void __builtin_prefetch(const void*) noexcept nogil
@@ -233,14 +232,13 @@ cdef size_t _write_key(bytes name, unsigned int qtype, bint do, bint cd, uint8_t
     """Write the key into MAX_KEY octets, as the gate makes it of a question; returns its length."""
     cdef size_t size = len(name)
     memcpy(key, <const uint8_t*>name, size)
-    key[size] = <uint8_t>(qtype >> 8)
-    key[size + 1] = <uint8_t>qtype
+    put16(key + size, qtype)
     key[size + 2] = (DO_BIT if do else 0) | (CD_BIT if cd else 0)
     return size + 3
 
 
 cdef Entry* _new_entry(
-    const uint8_t* key, size_t key_size, answer, double now, double expires, double refresh_at
+    const uint8_t* key, size_t key_size, answer, double made, double expires, double refresh_at
 ) except NULL:
     """An entry of a checked answer, in a block of its own; hash, owner and stamp are still to be filled in."""
     cdef bytes body = answer.body, ttls = answer.ttls
@@ -252,7 +250,7 @@ cdef Entry* _new_entry(
     if entry == NULL:
         raise MemoryError
     memset(entry, 0, sizeof(Entry))
-    entry.made = now
+    entry.made = made
     entry.expires = expires
     entry.refresh_at = refresh_at
     entry.rcode = answer.rcode
@@ -335,22 +333,25 @@ cdef class Table:
     def evictions(self):
         return self.store.positive.evictions, self.store.negative.evictions
 
-    def put(self, bytes name not None, unsigned int qtype, bint do, bint cd, answer, double now, double expires,
-            bytes owner, double refresh_at=math.inf):
+    def put(
+        self, question, answer, double made, double expires=INFINITY, *, bytes owner=None, double refresh_at=INFINITY
+    ):
+        cdef bytes name = question.name
+        cdef unsigned int qtype = question.qtype
         cdef uint8_t key[MAX_KEY]
         cdef size_t key_size
         cdef Entry* entry
         check_name(name)
         check_answer(answer)
-        key_size = _write_key(name, qtype, do, cd, key)
+        key_size = _write_key(name, qtype, question.do, question.cd, key)
         if answer.ede is not None or is_special(qtype):
             return
-        entry = _new_entry(key, key_size, answer, now, expires, refresh_at)
+        entry = _new_entry(key, key_size, answer, made, expires, refresh_at)
         entry.owner = <uint32_t>(OWNER_SLOTS if owner is None else self._slot(owner))
         entry.hash = siphash(self.store.k0, self.store.k1, key, key_size)
         pthread_mutex_lock(&self.store.lock)
         entry.stamp = self.store.generations[entry.owner] + self.store.epoch
-        _insert(&self.store, entry, now)
+        _insert(&self.store, entry, made)
         pthread_mutex_unlock(&self.store.lock)
 
     def drop(self, bytes owner not None):
@@ -430,7 +431,7 @@ cdef tuple _key_parts(Due* due):
     cdef uint8_t* behind_name = due.key + name_size
     return (
         PyBytes_FromStringAndSize(<char*>due.key, name_size),
-        (behind_name[0] << 8) | behind_name[1],
+        u16(behind_name),
         bool(behind_name[2] & DO_BIT),
         bool(behind_name[2] & CD_BIT),
         due.hits,

@@ -14,7 +14,7 @@ from hsdnsd.wire.answer import Answer, render
 from hsdnsd.wire.const import EDNS_UDP_SIZE, HEADER_SIZE
 from hsdnsd.wire.edns import OPT_SIZE
 from hsdnsd.wire.name import Name
-from hsdnsd.wire.query import Query
+from hsdnsd.wire.query import Query, Question
 
 _Key = tuple[bytes, int, bool, bool]
 
@@ -169,23 +169,21 @@ class Table:
 
     def put(
         self,
-        name: Name,
-        qtype: int,
-        do: bool,
-        cd: bool,
+        question: Question,
         answer: Answer,
-        now: float,
-        expires: float,
-        owner: bytes | None,
+        made: float,
+        expires: float = math.inf,
+        *,
+        owner: bytes | None = None,
         refresh_at: float = math.inf,
     ) -> None:
-        check_name(name)
+        check_name(question.name)
         check_answer(answer)
-        if answer.ede is not None or is_special(qtype):
+        if answer.ede is not None or is_special(question.qtype):
             return
         slot = _NOBODY if owner is None else self._slot(owner)
-        key = (bytes(name), qtype, do, cd)
-        entry = Entry(key, answer, now, expires, refresh_at, slot, self._stamp(slot))
+        key = (bytes(question.name), question.qtype, question.do, question.cd)
+        entry = Entry(key, answer, made, expires, refresh_at, slot, self._stamp(slot))
         queue = self._queue(entry)
         older = self._entries.get(key)
         if older is not None:
@@ -194,7 +192,7 @@ class Table:
         if entry.weight > queue.room or queue.most == 0:
             return
         while not queue.fits(entry.weight):
-            self._remove(queue.victim(self, now))
+            self._remove(queue.victim(self, made))
             queue.evictions += 1
         self._entries[key] = entry
         queue.add(entry)

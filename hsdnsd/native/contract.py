@@ -20,6 +20,7 @@ from hsdnsd.errors import HsdnsdError
 from hsdnsd.native.flight_contract import Flights
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import Name
+from hsdnsd.wire.query import Question
 
 # Who asked, when the kernel took the datagram in, and from which own address the answer has to leave (see
 # `hsdnsd.native.peer`); opaque and hashable, but not an identity of the client: that is `source_of`.
@@ -121,25 +122,23 @@ class Table(Protocol):
 
     def put(
         self,
-        name: Name,
-        qtype: int,
-        do: bool,
-        cd: bool,
+        question: Question,
         answer: Answer,
-        now: float,
-        expires: float,
-        owner: bytes | None,
+        made: float,
+        expires: float = ...,
+        *,
+        owner: bytes | None = ...,
         refresh_at: float = ...,
     ) -> None:
-        """Keep an answer until `expires` (monotonic seconds; inf: until its owner changes), in place of an older one.
+        """Keep an answer in place of an older one, until `expires` or until its owner changes; by default for ever.
 
         An answer with EDE, for a QTYPE that the gate always sends up (OPT, NXNAME, 249 to 255), or heavier than the
         whole bound, is not kept. Answers that are not `fixed` are given to askers with RD only.
 
         Args:
-            name: folded question name.
-            now: when the answer was made; its TTLs age from here.
-            refresh_at: the first asker at or after this time is answered, and the key is handed out by `due`.
+            made: monotonic seconds; TTLs age from here.
+            owner: whose `drop` ends the answer; None: nobody's.
+            refresh_at: the first asker at or after this time is answered, and the question is handed out by `due`.
 
         Raises:
             ValueError: the parts of the answer contradict each other.

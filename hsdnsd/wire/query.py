@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -52,6 +52,24 @@ class Refused(enum.Enum):
     QTYPE = "qtype"  # W17
     TRANSFER = "transfer"  # W18
     OBSOLETE = "obsolete"  # W19
+
+
+class Question(Protocol):
+    """What of a question of class IN an answer may depend on: a `Query`, or a key of the cache."""
+
+    @property
+    def name(self) -> Name:
+        """Folded."""
+        ...
+
+    @property
+    def qtype(self) -> int: ...
+
+    @property
+    def do(self) -> bool: ...
+
+    @property
+    def cd(self) -> bool: ...
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):

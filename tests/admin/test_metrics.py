@@ -18,7 +18,7 @@ from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.query import Refused
 from hsdnsd.wire.rrset import RRset
 from tests.support.observed import NOW, BatchFigures, Sized, sources
-from tests.support.twins import TWINS, Twin, folded, query
+from tests.support.twins import TWINS, Question, Twin, folded, query
 
 NO_HEADERS: dict[str, str] = {}
 
@@ -114,9 +114,9 @@ def test_hits_of_the_packet_path_are_on_the_page(twin: Twin) -> None:
     table = twin.Table()
     name = folded("www.example")
     answer = build_answer(name, Rcode.NOERROR, [RRset(name, RRType.A, 60, (bytes((192, 0, 2, 1)),))])
-    table.put(name, RRType.A, False, False, answer, 0.0, 60.0, None)
+    table.put(Question(name, RRType.A), answer, 0.0, 60.0)
     own = build_answer(name, Rcode.NXDOMAIN, aa=True, fixed=True)
-    table.put(name, RRType.TXT, False, False, own, 0.0, 60.0, b"owner")
+    table.put(Question(name, RRType.TXT), own, 0.0, 60.0, owner=b"owner")
     with socket.socket(type=socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
         server.bind(("127.0.0.1", 0))
         server.setblocking(False)

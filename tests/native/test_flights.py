@@ -26,7 +26,7 @@ from tests.support.lies import Asked, reply, soa, truth
 from tests.support.packets import A, message, name, opt, pointer, query, question, record
 from tests.support.sky import PATIENCE, PLAN, Sky, until
 from tests.support.sockets import udp
-from tests.support.twins import TWINS
+from tests.support.twins import TWINS, Question
 
 CYTHON, _ = TWINS
 NAME = "www.example.com"
@@ -422,7 +422,7 @@ def test_the_engine_is_woken_when_much_has_landed(sky: Sky) -> None:
 
 def test_a_hit_that_is_due_wakes_the_engine(sky: Sky) -> None:
     answer = build_answer(FOLDED, 0, [RRset(FOLDED, A, 60, (bytes(4),))])
-    sky.table.put(FOLDED, A, False, False, answer, monotonic(), math.inf, None, 0.0)
+    sky.table.put(Question(FOLDED, A), answer, monotonic(), refresh_at=0.0)
     sky.ask()
     sky.client.recv(4096)
     assert select.select([sky.flights], [], [], PATIENCE)[0]

@@ -12,7 +12,7 @@ from hsdnsd.wire.const import AA, AD, CD, QR, RA, RD, TC
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.query import Query, read_query_untrusted
 from hsdnsd.wire.rrset import RRset
-from tests.support.twins import Twin, folded, opt, option, query
+from tests.support.twins import Question, Twin, folded, opt, option, query
 
 NAME = folded("www.example")
 LONGEST = Name(b"".join(bytes([63]) + b"a" * 63 for _ in range(3)) + bytes([61]) + b"a" * 61 + b"\0")
@@ -26,7 +26,7 @@ def table_of(twin: Twin) -> Table:
     for name in (NAME, LONGEST, MOST_LABELS, Name(b"\0")):
         for do in (False, True):
             for cd in (False, True):
-                table.put(name, 1, do, cd, ANSWER if name == NAME else EMPTY, 0.0, 10.0, None)
+                table.put(Question(name, 1, do, cd), ANSWER if name == NAME else EMPTY, 0.0, 10.0)
     return table
 
 
@@ -120,7 +120,7 @@ def test_whatever_is_unusual_goes_up(twin: Twin, wire: bytes) -> None:
 @pytest.mark.parametrize("qtype", [0, 41, 128, *range(249, 256)])
 def test_special_types_are_never_answered(twin: Twin, qtype: int) -> None:
     table = twin.Table()
-    table.put(NAME, qtype, False, False, ANSWER, 0.0, 10.0, None)
+    table.put(Question(NAME, qtype), ANSWER, 0.0, 10.0)
     assert table.entries == (0, 0)
     assert table.answer(query(qtype=qtype), 1.0) is None
 
@@ -136,7 +136,7 @@ def test_only_letters_fold(twin: Twin) -> None:
     """RFC 4343: octets beside A to Z are told apart, also those that differ in the bit that makes the case."""
     table = twin.Table()
     for octet in range(256):
-        table.put(Name(bytes([1, octet, 0]).lower()), 1, False, False, EMPTY, 0.0, 10.0, bytes([octet]))
+        table.put(Question(Name(bytes([1, octet, 0]).lower())), EMPTY, 0.0, 10.0, owner=bytes([octet]))
     letters = sum(1 for octet in range(256) if chr(octet).isascii() and chr(octet).isupper())
     assert table.entries == (0, 256 - letters)
     for octet in range(256):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from hsdnsd.wire.answer import Answer, build_answer, render
@@ -11,7 +9,7 @@ from hsdnsd.wire.const import AA, CD, QR, RA, RD, TC
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.query import Query, read_query_untrusted
 from hsdnsd.wire.rrset import RRset, soa_rdata, srv_rdata
-from tests.support.twins import Twin, folded, opt, query
+from tests.support.twins import Question, Twin, folded, opt, query
 
 NAME = folded("www.example")
 ZONE = folded("example")
@@ -67,10 +65,10 @@ def test_a_hit_is_what_render_makes(twin: Twin, answer: Answer, wire: bytes) -> 
     asked = read_query_untrusted(wire)
     assert isinstance(asked, Query)
     table = twin.Table()
-    table.put(NAME, 1, asked.do, asked.cd, answer, 1000.0, math.inf, None)
+    table.put(Question(NAME, 1, asked.do, asked.cd), answer, 1000.0)
     for turn in range(12):
         for age, now in ((0, 1000.9), (1, 1001.0), (29, 1029.5), (10_000_000, 10_001_000.0)):
-            table.put(NAME, 1, asked.do, asked.cd, answer, 1000.0, math.inf, None)
+            table.put(Question(NAME, 1, asked.do, asked.cd), answer, 1000.0)
             for before in range(turn):
                 assert table.answer(wire, 1000.0) == expected(answer, wire, 0, before)
             assert table.answer(wire, now) == expected(answer, wire, age, turn)
@@ -83,12 +81,12 @@ def flags_of(reply: bytes | None) -> int:
 
 def test_flags(twin: Twin) -> None:
     table = twin.Table()
-    table.put(NAME, 1, False, False, ANSWERS["ten addresses"], 0.0, 9.0, None)
-    table.put(NAME, 1, False, True, ANSWERS["an address"], 0.0, 9.0, None)
+    table.put(Question(NAME), ANSWERS["ten addresses"], 0.0, 9.0)
+    table.put(Question(NAME, 1, False, True), ANSWERS["an address"], 0.0, 9.0)
     assert flags_of(table.answer(query(), 1.0)) == QR | AA | RD | RA
     assert flags_of(table.answer(query(flags=0), 1.0)) == QR | AA | RA
     assert flags_of(table.answer(query(flags=RD | CD), 1.0)) == QR | RD | RA | CD
-    table.put(NAME, 1, False, False, ANSWERS["too long for 512"], 0.0, 9.0, None)
+    table.put(Question(NAME), ANSWERS["too long for 512"], 0.0, 9.0)
     assert flags_of(table.answer(query(), 1.0)) == QR | TC | RD | RA
     assert flags_of(table.answer(query(opt=opt()), 1.0)) == QR | RD | RA
 
@@ -97,7 +95,7 @@ def test_what_fits_to_the_octet_is_not_cut(twin: Twin) -> None:
     """A reply of exactly the asker's size has no TC, one octet less of room makes it (RFC 1035 section 4.2.1)."""
     body = bytes(700 - 12 - len(NAME) - 4 - 11)
     table = twin.Table()
-    table.put(NAME, 1, False, False, Answer(0, False, 1, 0, 0, body, b"", 0), 0.0, 9.0, None)
+    table.put(Question(NAME), Answer(0, False, 1, 0, 0, body, b"", 0), 0.0, 9.0)
     whole = table.answer(query(opt=opt(700)), 1.0)
     assert whole is not None
     assert len(whole) == 700
@@ -109,7 +107,7 @@ def test_what_fits_to_the_octet_is_not_cut(twin: Twin) -> None:
 
 def test_no_ttl_goes_below_zero(twin: Twin) -> None:
     table = twin.Table()
-    table.put(NAME, 1, False, False, ANSWERS["a chain"], 0.0, math.inf, None)
+    table.put(Question(NAME), ANSWERS["a chain"], 0.0)
     reply = table.answer(query(), 6.0)
     assert reply == expected(ANSWERS["a chain"], query(), 6)
     assert reply is not None
@@ -118,5 +116,5 @@ def test_no_ttl_goes_below_zero(twin: Twin) -> None:
 
 def test_a_clock_before_the_answer_ages_nothing(twin: Twin) -> None:
     table = twin.Table()
-    table.put(NAME, 1, False, False, ANSWERS["an address"], 100.0, 200.0, None)
+    table.put(Question(NAME), ANSWERS["an address"], 100.0, 200.0)
     assert table.answer(query(), 50.0) == expected(ANSWERS["an address"], query())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 
 import pytest
@@ -12,7 +11,7 @@ from hsdnsd.native.contract import Outcome
 from hsdnsd.wire.answer import Answer, build_answer
 from hsdnsd.wire.rrset import RRset
 from tests.support.sockets import address_of, udp, waiting
-from tests.support.twins import Twin, folded, opt, query
+from tests.support.twins import Question, Twin, folded, opt, query
 
 NAME = folded("www.example")
 OWN = build_answer(NAME, 0, [RRset(NAME, 1, 5, (b"\1\2\3\4", b"\5\6\7\10"))], aa=True, fixed=True)
@@ -22,9 +21,9 @@ NOTHING = Answer(3, True, 0, 0, 0, b"", b"", 0, fixed=True)
 
 def table_of(twin: Twin) -> contract.Table:
     table = twin.Table()
-    table.put(NAME, 1, False, False, OWN, 0.0, math.inf, b"owner")
-    table.put(NAME, 28, True, False, CACHED, 0.0, 300.0, None)
-    table.put(folded("nothing.example"), 1, False, False, NOTHING, 0.0, math.inf, None)
+    table.put(Question(NAME), OWN, 0.0, owner=b"owner")
+    table.put(Question(NAME, 28, True), CACHED, 0.0, 300.0)
+    table.put(Question(folded("nothing.example")), NOTHING, 0.0)
     return table
 
 
@@ -116,7 +115,7 @@ def test_hits_are_counted_by_type_rcode_and_size(twin: Twin) -> None:
 @pytest.mark.parametrize("qtype", [3, 34, 255 - 7, 256, 257, 65535])
 def test_other_types_share_the_last_counter(twin: Twin, qtype: int) -> None:
     table = twin.Table()
-    table.put(NAME, qtype, False, False, NOTHING, 0.0, 10.0, None)
+    table.put(Question(NAME, qtype), NOTHING, 0.0, 10.0)
     with udp() as server, udp() as client:
         batch = twin.Batch(server, table)
         client.sendto(query(qtype=qtype), address_of(server))
@@ -129,7 +128,7 @@ def test_sizes_are_counted_up_to_their_bound(twin: Twin, size: int, place: int) 
     table = twin.Table()
     wire = query(opt=opt())
     filler = bytes(size - len(wire))
-    table.put(NAME, 1, False, False, Answer(0, False, 1, 0, 0, filler, b"", 0), 0.0, 10.0, None)
+    table.put(Question(NAME), Answer(0, False, 1, 0, 0, filler, b"", 0), 0.0, 10.0)
     with udp() as server, udp() as client:
         batch = twin.Batch(server, table)
         client.sendto(wire, address_of(server))

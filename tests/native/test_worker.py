@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from hsdnsd.native.contract import Datagram, NativeMissingError, Outcome, Table,
 from hsdnsd.wire.answer import Answer, build_answer
 from hsdnsd.wire.rrset import RRset
 from tests.support.sockets import address_of, udp, waiting
-from tests.support.twins import TWINS, folded, query
+from tests.support.twins import TWINS, Question, folded, query
 
 CYTHON, PYTHON = TWINS
 NAME = folded("www.example")
@@ -34,7 +33,7 @@ def version(number: int) -> Answer:
 
 def holding(answer: Answer) -> Table:
     table = CYTHON.Table()
-    table.put(NAME, 1, False, False, answer, 0.0, math.inf, b"owner")
+    table.put(Question(NAME), answer, 0.0, owner=b"owner")
     return table
 
 
@@ -273,7 +272,7 @@ def test_many_sockets_share_one_address_and_one_table() -> None:
                 with client_of(one) as client:
                     client.send(query())
                     [_] = passed_up_by(first, second)
-                    table.put(NAME, 1, False, False, version(number), 0.0, math.inf, b"owner")
+                    table.put(Question(NAME), version(number), 0.0, owner=b"owner")
                     client.send(query())
                     assert client.recv(512)[-4:] == number.to_bytes(4, "big")
             assert first.hits > 50
@@ -310,8 +309,8 @@ def test_a_table_that_changes_all_the_time_gives_whole_answers() -> None:
         end = monotonic() + PATIENCE
         while min(map(len, replies)) < 500 and monotonic() < end:
             number += 1
-            table.put(NAME, 1, False, False, version(number), 0.0, math.inf, b"owner")
-            table.put(others[number % 40], 1, False, False, version(number), 0.0, math.inf, None)
+            table.put(Question(NAME), version(number), 0.0, owner=b"owner")
+            table.put(Question(others[number % 40]), version(number), 0.0)
             if number % 100 == 0:
                 table.drop(b"owner")
             if number % 1000 == 0:

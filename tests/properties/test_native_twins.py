@@ -16,7 +16,7 @@ from hsdnsd.wire.const import AD, CD, RD
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.query import Query, read_query_untrusted
 from hsdnsd.wire.rrset import RRset, soa_rdata
-from tests.support.twins import TWINS, folded, opt, option, query
+from tests.support.twins import TWINS, Question, folded, opt, option, query
 
 NAMES = tuple(folded(name) for name in ("a.example", "b.example", "www.a.example", "_http._tcp.web.example", "."))
 OWNERS = (b"one", b"two")
@@ -93,7 +93,7 @@ def full_tables() -> list[Table]:
             answer = build_answer(name, 0, [RRset(name, 1, 5, (bytes(4),))], aa=True, fixed=True)
             for key in range(4):
                 for table in tables:
-                    table.put(name, qtype, bool(key & 1), bool(key & 2), answer, 0.0, math.inf, None)
+                    table.put(Question(name, qtype, bool(key & 1), bool(key & 2)), answer, 0.0)
     return tables
 
 
@@ -139,7 +139,7 @@ class Held:
 def distinct_owners(table: Table) -> bool:
     """Whether the owners of this test have a counter each in this table; they are hashed under a random key."""
     answer = build_answer(NAMES[0], 0)
-    table.put(NAMES[0], 1, False, False, answer, 0.0, 1.0, OWNERS[0])
+    table.put(Question(NAMES[0]), answer, 0.0, 1.0, owner=OWNERS[0])
     table.drop(OWNERS[1])
     apart = table.answer(query(NAMES[0]), 0.5) is not None
     table.clear()
@@ -175,7 +175,7 @@ class Model(RuleBasedStateMachine):
         expires = made + data.draw(st.sampled_from((1.0, 30.0, math.inf)))
         refresh_at = data.draw(st.sampled_from((math.inf, made + 10.0)))
         for table in self.tables:
-            table.put(name, qtype, do, cd, answer, made, expires, owner, refresh_at)
+            table.put(Question(name, qtype, do, cd), answer, made, expires, owner=owner, refresh_at=refresh_at)
         self.held[Key(name, qtype, do, cd)] = Held(answer, made, expires, owner, refresh_at)
 
     @rule(owner=st.sampled_from(OWNERS))
@@ -250,7 +250,7 @@ class Crowded(RuleBasedStateMachine):
     def put(self, data: st.DataObject, name: Name, lasts: float, owned: bool) -> None:
         answer = data.draw(answers(name))
         for table in self.tables:
-            table.put(name, 1, False, False, answer, self.now, self.now + lasts, b"owner" if owned else None)
+            table.put(Question(name), answer, self.now, self.now + lasts, owner=b"owner" if owned else None)
 
     @rule()
     def drop(self) -> None:

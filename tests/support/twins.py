@@ -11,6 +11,15 @@ from hsdnsd.wire.const import DO, RD, RRType
 from hsdnsd.wire.name import Name, from_text
 
 
+class Question(NamedTuple):
+    """See `hsdnsd.wire.query.Question`."""
+
+    name: Name
+    qtype: int = RRType.A
+    do: bool = False
+    cd: bool = False
+
+
 class Twin(NamedTuple):
     name: str
     Batch: type[contract.Batch]

@@ -27,6 +27,7 @@ from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
 from hsdnsd.wire.answer import Answer
 from hsdnsd.wire.name import ROOT, Name, from_text
+from hsdnsd.wire.query import Question
 
 FIRST = Upstream("192.0.2.1", 53)
 SECOND = Upstream("192.0.2.2", 53)
@@ -42,17 +43,15 @@ class Finished:
 
     def put(
         self,
-        name: Name,
-        qtype: int,
-        do: bool,
-        cd: bool,
+        question: Question,
         answer: Answer,
-        now: float,
-        expires: float,
-        owner: bytes | None,
+        made: float,
+        expires: float = float("inf"),
+        *,
+        owner: bytes | None = None,
         refresh_at: float = float("inf"),
     ) -> None:
-        self.held[name, qtype, do, cd] = (answer, expires, owner)
+        self.held[question.name, question.qtype, question.do, question.cd] = (answer, expires, owner)
 
     def due(self) -> list[tuple[Name, int, bool, bool, int]]:
         due, self.wanted = self.wanted, []
