@@ -48,7 +48,9 @@ sanitize: $(TESTABLE)  ## the native part's tests under AddressSanitizer and UBS
 	tests/native/sanitize.sh
 
 dist: $(CHECKABLE)  ## sdist and wheel, in dist/
-	$(BIN)/python -m build --outdir dist .
+	@mkdir -p build
+	@$(BIN)/python -m build --outdir dist . >build/dist.log 2>&1 || { cat build/dist.log >&2; exit 1; }
+	@tail -n 1 build/dist.log
 
 clean:  ## remove what was made here, the virtual environment too
 	rm -rf $(VENV) build dist bench/out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
