@@ -19,6 +19,10 @@ from hsdnsd.records.model import (
 from hsdnsd.records.options import Pods
 from hsdnsd.records.result import EVERYTHING
 from tests.support.facts import (
+    HTTP,
+    SHOP,
+    WEB,
+    WEB_SLICE,
     Cluster,
     endpoint,
     endpoint_slice,
@@ -27,15 +31,7 @@ from tests.support.facts import (
     of_namespace,
     of_service,
     pod,
-    ports,
     service,
-)
-
-HTTP = ports("http:tcp:80")
-SHOP = NamespaceFact("shop")
-WEB = headless("web", ports=HTTP)
-WEB_SLICE = endpoint_slice(
-    "web", endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1", ready=False), ports=HTTP
 )
 
 

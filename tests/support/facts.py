@@ -17,6 +17,7 @@ from hsdnsd.records.model import (
     EndpointSliceFact,
     Fact,
     Kind,
+    NamespaceFact,
     PodFact,
     Port,
     Replaced,
@@ -84,6 +85,15 @@ def endpoint_slice(
 def pod(name: str, *ips: str, namespace: str = "shop") -> PodFact:
     """A pod."""
     return PodFact(namespace, name, tuple(map(packed, ips)))
+
+
+# A namespace with one headless Service, of two endpoints, one of them not ready.
+HTTP = ports("http:tcp:80")
+SHOP = NamespaceFact("shop")
+WEB = headless("web", ports=HTTP)
+WEB_SLICE = endpoint_slice(
+    "web", endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1", ready=False), ports=HTTP
+)
 
 
 def options(**changes: object) -> ZoneOptions:
