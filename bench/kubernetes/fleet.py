@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import NamedTuple, cast
 from bench.cluster import Cluster, Service, generate
 from bench.errors import BenchError
 from bench.kubernetes.api import Api, encoded, moved, slice_path
+from bench.kubernetes.recorded import Asked
 from bench.process import TICK
 from tests.cluster.control_plane import API_PORT, ControlPlane
 
@@ -26,8 +28,13 @@ HEADLESS, CLUSTER_IPS = 200, 4800  # Services; ten pods and three behind each
 SYNCED_WITHIN = 300.0  # seconds
 QUIET = 1.0  # seconds after the last event's write until it is taken for delivered
 LIST_END = b"k8s.io/initial-events-end"
+HEAD_END = b"\r\n\r\n"
 _CHUNK = re.compile(rb"\r\n[0-9a-f]+\r\n")
+_CHUNKS_END = b"\r\n0\r\n\r\n"
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_METADATA = re.compile(rb'"metadata":\{"resourceVersion":"(\d+)"(?:,"continue":"([^"]+)")?')
 _BOOKMARKS = 4096  # octets of them that may come to a watch meanwhile
+_FIRST = 3000  # octets of an answer; with its metadata they are fewer than half as many, compressed or not
 _LAST = 600  # octets; a bookmark has half as many
 _GOOD = b"HTTP/1.1 200 "
 # None is used twice: an object that is written as it was is no event.
@@ -64,17 +71,24 @@ def cluster() -> Cluster:
 class Fleet:
     """Watchers, each with as many connections as the daemon opens."""
 
-    def __init__(self, plane: ControlPlane, requests: Sequence[bytes], watchers: int) -> None:
+    def __init__(
+        self, plane: ControlPlane, requests: Sequence[Asked], watchers: int, *, streamed: bool = False
+    ) -> None:
+        """
+        Args:
+            streamed: lists come as one stream with the watch, not in pages.
+        """
         self._plane = plane
         self._requests = requests
         self._watchers = watchers
+        self._streamed = streamed
         self._streams: list[_Stream] = []
 
     async def start(self) -> Started:
         """All at once, as after a restart of the API server.
 
         Raises:
-            BenchError: the API server does not give lists as streams, or not in time.
+            BenchError: the API server does not list as it is asked to, or not in time.
         """
         loop = asyncio.get_running_loop()
         tls = ssl.create_default_context(cafile=str(self._plane.authority))
@@ -83,14 +97,14 @@ class Fleet:
             async with asyncio.timeout(SYNCED_WITHIN):
                 connecting = (
                     loop.create_connection(
-                        functools.partial(self._new_stream, head),
+                        functools.partial(self._new_stream, asked),
                         self._plane.host,
                         API_PORT,
                         ssl=tls,
                         ssl_handshake_timeout=SYNCED_WITHIN,
                     )
                     for _ in range(self._watchers)
-                    for head in self._requests
+                    for asked in self._requests
                 )
                 await asyncio.gather(*connecting)
                 await asyncio.gather(*(stream.synced for stream in self._streams))
@@ -127,15 +141,15 @@ class Fleet:
             await asyncio.sleep(QUIET)
         if any(stream.ended for stream in self._streams):
             raise BenchError("a watch ended before its time")
-        came: dict[bytes, list[int]] = defaultdict(list)
+        came: dict[Asked, list[int]] = defaultdict(list)
         for stream, earlier in zip(self._streams, before, strict=True):
-            came[stream.head].append(stream.octets - earlier)
+            came[stream.asked].append(stream.octets - earlier)
         if unequal := [each for each in came.values() if max(each) - min(each) > _BOOKMARKS + max(each) / 10]:
             raise BenchError(f"of the same events some watchers got {min(unequal[0])} octets, others {max(unequal[0])}")
         return sum(map(sum, came.values()))
 
-    def _new_stream(self, head: bytes) -> _Stream:
-        self._streams.append(stream := _Stream(head))
+    def _new_stream(self, asked: Asked) -> _Stream:
+        self._streams.append(stream := _Stream(asked, self._streamed))
         return stream
 
     def stop(self) -> None:
@@ -156,34 +170,45 @@ class Fleet:
 
 
 class _Stream(asyncio.Protocol):
-    """One request, and the end of its list.
+    """One resource: its list, in pages or streamed, and then its watch, all on one connection.
 
     Attributes:
-        synced: done when the list has ended. ended: the server has closed the connection.
+        synced: done when the list has ended and the watch is open. ended: the server has closed the connection.
     """
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, asked: Asked, streamed: bool) -> None:
         self.synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = False
-        self.head = head
-        self._rest = b""
+        self.asked = asked
+        self._streamed = streamed
+        self._answer = _Answer()
+        self._watches = streamed
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self.head)
+        self._transport.write(self.asked.streamed if self._streamed else self.asked.list)
 
     def data_received(self, data: bytes) -> None:
         if self.synced.done():
             return
-        if not self._rest and not data.startswith(_GOOD):
-            self.synced.set_exception(BenchError(f"the API server says {data[:200]!r}"))
-            return
-        # Nothing follows the end of a list until somebody writes, so it is at the end of what came; between chunks
-        # of HTTP (RFC 9112 section 7.1), which may begin anywhere in it.
-        self._rest = (self._rest + data)[-_LAST:]
-        if LIST_END in _CHUNK.sub(b"", self._rest):
-            self.synced.set_result(None)
+        self._answer.feed(data)
+        try:
+            self._go_on()
+        except (BenchError, zlib.error) as error:
+            self.synced.set_exception(BenchError(f"the API server's answer: {error}"))
+
+    def _go_on(self) -> None:
+        """Ask for what comes next, if the answer is whole."""
+        assert self._transport is not None
+        if self._watches:
+            if self._answer.has_begun and (not self._streamed or self._answer.ends_list):
+                self.synced.set_result(None)
+        elif self._answer.is_whole:
+            version, token = self._answer.metadata()
+            self._watches = not token
+            self._answer = _Answer()
+            self._transport.write(self.asked.page(token) if token else self.asked.watch_from(version))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
@@ -203,3 +228,58 @@ class _Stream(asyncio.Protocol):
         self.synced.cancel()
         if self._transport is not None:
             self._transport.abort()
+
+
+class _Answer:
+    """As much as has to be known of an answer of HTTP. Nothing follows its end until something else is asked, so that
+    is at the end of what came."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._first = b""
+        self._last = b""
+
+    def feed(self, data: bytes) -> None:
+        self._size += len(data)
+        self._first += data[: _FIRST - len(self._first)]
+        self._last = (self._last + data)[-_LAST:]
+
+    @property
+    def has_begun(self) -> bool:
+        """
+        Raises:
+            BenchError: it is a refusal.
+        """
+        if self._first and not self._first.startswith(_GOOD[: len(self._first)]):
+            raise BenchError(f"{self._first[:200]!r}")
+        return HEAD_END in self._first
+
+    @property
+    def is_whole(self) -> bool:
+        if not self.has_begun:
+            return False
+        head, _, _ = self._first.partition(HEAD_END)
+        if length := _LENGTH.search(head):
+            return self._size >= len(head) + len(HEAD_END) + int(length[1])
+        return self._last.endswith(_CHUNKS_END)
+
+    @property
+    def ends_list(self) -> bool:
+        """Of a streamed list: between chunks (RFC 9112 section 7.1), which may begin anywhere in it."""
+        return LIST_END in _CHUNK.sub(b"", self._last)
+
+    def metadata(self) -> tuple[str, str]:
+        """resourceVersion, and what the next page is asked for by ("": there is none). They come first in a list.
+
+        Raises:
+            BenchError: it is no list. zlib.error: nor compressed.
+        """
+        head, _, body = self._first.partition(HEAD_END)
+        if not _LENGTH.search(head):
+            body = _CHUNK.sub(b"", b"\r\n" + body)
+        if b"content-encoding: gzip" in head.lower():
+            body = zlib.decompressobj(31).decompress(body)
+        found = _METADATA.search(body)
+        if not found:
+            raise BenchError(f"no list: {body[:200]!r}")
+        return found[1].decode(), (found[2] or b"").decode()

@@ -30,6 +30,7 @@ ASKED = 60  # Services of whose ten pods the hits are
 LONGER = 4  # an outage that the load did not outlast is measured once more, for so many times as long
 SNAPSHOT = "snapshot"  # how hsdnsd with one is called
 ALL = ("--set", "zone.endpoints=all")
+STREAMED = 10  # watchers whose lists are streamed, for comparison
 MILLI, MICRO = 1e3, 1e6
 
 
@@ -212,4 +213,17 @@ async def _fleet(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, s
                     say(f"fleet      {scope:9} {sort} {lines.fleet_events(followed._asdict(), plan.watchers)}")
             finally:
                 watching.stop()
+            if requests:
+                figures[scope]["streamed"] = await _streamed(plane, requests, say)
     return figures
+
+
+async def _streamed(plane: ControlPlane, requests: Sequence[recorded.Asked], say: Say) -> Figures:
+    """The start of a few watchers whose lists come as one stream with the watch."""
+    watching = fleet.Fleet(plane, requests, STREAMED, streamed=True)
+    try:
+        started = await watching.start()
+    finally:
+        watching.stop()
+    say(f"fleet      streamed  {lines.fleet_start(started._asdict(), STREAMED)}")
+    return {"watchers": STREAMED, **started._asdict()}

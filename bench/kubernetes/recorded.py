@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
+import socketserver
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from bench.errors import BenchError
 from bench.kubernetes.lab import HSDNSD, Lab
 from bench.process import LOOPBACK
 
-HEAD_END = b"\r\n\r\n"
 LIMIT = 20.0  # seconds
 QUIET = 1.5  # seconds without another request: there are no more
+_VERSION = re.compile(rb"(?<=[?&])resourceVersion=[^& ]*")
+_LIST = b'{"metadata":{"resourceVersion":"1"},"items":[]}'
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_LIST), _LIST)
 
 
-def requests(lab: Lab, folder: Path, token: str, host: str, options: Sequence[str]) -> list[bytes]:
-    """The heads of its requests, made out to another host, under this token.
+class Asked(NamedTuple):
+    """The heads of the requests for one resource."""
+
+    list: bytes
+    watch: bytes
+
+    def page(self, token: str) -> bytes:
+        """Of the page that `token` stands for."""
+        return self.list.replace(b" HTTP/1.1\r\n", f"&continue={token} HTTP/1.1\r\n".encode(), 1)
+
+    def watch_from(self, version: str) -> bytes:
+        return _VERSION.sub(f"resourceVersion={version}".encode(), self.watch, count=1)
+
+    @property
+    def streamed(self) -> bytes:
+        """Of the list and the watch as one stream, which is how hsdnsd lists where pages do not do."""
+        return _VERSION.sub(b"sendInitialEvents=true&resourceVersionMatch=NotOlderThan", self.watch, count=1)
+
+
+def requests(lab: Lab, folder: Path, token: str, host: str, options: Sequence[str]) -> list[Asked]:
+    """What it asks of each resource, made out to another host, under this token.
 
     Raises:
-        BenchError: it asked nothing.
+        BenchError: it does not list and then watch.
     """
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        listener.settimeout(0.1)
-        server = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    with _Recorder() as recorder:
+        server = f"{LOOPBACK}:{recorder.server_address[1]}"
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": f"http://{server}"}}],
@@ -34,33 +58,59 @@ def requests(lab: Lab, folder: Path, token: str, host: str, options: Sequence[st
         }  # fmt: skip
         path = folder / "recorded.kubeconfig"
         path.write_text(json.dumps(config))
-        with lab.serving(HSDNSD, path, *options):
-            heads = _heads(listener)
-    if not heads:
-        raise BenchError("hsdnsd asked the API server for nothing")
-    return [head.replace(f"Host: {server}".encode(), f"Host: {host}".encode()) for head in heads]
+        threading.Thread(target=recorder.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            with lab.serving(HSDNSD, path, *options):
+                heads = recorder.all_heads()
+        finally:
+            recorder.shutdown()
+    return _paired([head.replace(f"Host: {server}".encode(), f"Host: {host}".encode()) for head in heads])
 
 
-def _heads(listener: socket.socket) -> list[bytes]:
-    """One from each connection; none of them is answered."""
-    heads: list[bytes] = []
-    connections: list[socket.socket] = []
-    last = begun = time.monotonic()
-    try:
-        while time.monotonic() - begun < LIMIT and (not heads or time.monotonic() - last < QUIET):
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            connections.append(connection)
-            connection.settimeout(LIMIT)
-            head = b""
-            while not head.endswith(HEAD_END) and (octets := connection.recv(65536)):
-                head += octets
-            if head:
-                heads.append(head)
-                last = time.monotonic()
-    finally:
-        for connection in connections:
-            connection.close()
-    return heads
+def _paired(heads: Sequence[bytes]) -> list[Asked]:
+    found: dict[tuple[str, ...], dict[bool, bytes]] = {}
+    for head in heads:
+        url = urlsplit(head.split(b" ", 2)[1].decode())
+        params = dict(parse_qsl(url.query))
+        place = (url.path, params.get("labelSelector", ""), params.get("fieldSelector", ""))
+        found.setdefault(place, {})[_watches(head)] = head
+    if not found or any(len(both) != 2 for both in found.values()):
+        raise BenchError("hsdnsd does not list and then watch what it asks the API server for")
+    return [Asked(both[False], both[True]) for both in found.values()]
+
+
+def _watches(head: bytes) -> bool:
+    return b"watch=true" in head.partition(b"\r\n")[0]
+
+
+class _Recorder(socketserver.ThreadingTCPServer):
+    """Says that there is nothing of anything; watches are not answered."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((LOOPBACK, 0), _Connection)
+        self.heads: list[bytes] = []
+        self.over = threading.Event()
+        self.last = time.monotonic()
+
+    def all_heads(self) -> list[bytes]:
+        """When there are no more."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < LIMIT and (not self.heads or time.monotonic() - self.last < QUIET):
+            time.sleep(0.1)
+        self.over.set()
+        return self.heads
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, _Recorder)
+        while head := b"".join(iter(self.rfile.readline, b"\r\n")):
+            head += b"\r\n"
+            self.server.heads.append(head)
+            self.server.last = time.monotonic()
+            if _watches(head):
+                self.server.over.wait()
+                return
+            self.wfile.write(_ANSWER)

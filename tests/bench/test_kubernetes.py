@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import ipaddress
 import json
 import os
+import random
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +25,7 @@ from bench.kubernetes import fleet, fresh, start
 from bench.kubernetes.api import bare, moved, slice_path
 from bench.kubernetes.lab import HSDNSD, Running, find
 from bench.kubernetes.measure import ALL, fresh_figures
-from bench.kubernetes.recorded import requests
+from bench.kubernetes.recorded import Asked, requests
 from bench.process import LOOPBACK, Process
 
 TLS = Path(__file__).parents[1] / "support" / "tls"
@@ -152,35 +154,57 @@ def test_what_hsdnsd_asks_is_heard_from_itself(tmp_path: Path, options: tuple[st
     lab, _ = find(tmp_path)
     if HSDNSD not in lab.programs:
         pytest.skip("hsdnsd is not built")
-    heads = requests(lab, tmp_path, "secret", "127.1.2.3:6443", options)
-    paths = sorted(head.split(b"?")[0] for head in heads)
+    asked = requests(lab, tmp_path, "secret", "127.1.2.3:6443", options)
+    paths = sorted(head.split(b"?")[0] for head, _ in asked)
     slice_path = b"GET /apis/discovery.k8s.io/v1/endpointslices"
     assert paths == [b"GET /api/v1/namespaces", b"GET /api/v1/services", *[slice_path] * slices]
-    for head in heads:
-        assert b"Host: 127.1.2.3:6443\r\n" in head
-        assert b"Bearer secret\r\n" in head
-        assert head.endswith(b"\r\n\r\n")
-    assert any(b"headless" in head for head in heads) == (slices == 2)
+    for each in asked:
+        assert b"watch" not in each.list
+        assert b"&continue=abc HTTP/1.1" in each.page("abc")
+        assert b"resourceVersion=77" in each.watch_from("77")
+        assert b"sendInitialEvents=true" in each.streamed
+        for head in each:
+            assert b"Host: 127.1.2.3:6443\r\n" in head
+            assert b"Bearer secret\r\n" in head
+            assert head.endswith(b"\r\n\r\n")
+    assert any(b"headless" in head for head, _ in asked) == (slices == 2)
 
 
-HEAD = b"GET /x HTTP/1.1\r\n\r\n"
-LIST = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000
+ASKED = Asked(b"GET /x?limit=2 HTTP/1.1\r\n\r\n", b"GET /x?watch=true&resourceVersion=1 HTTP/1.1\r\n\r\n")
+OK = b"HTTP/1.1 200 OK\r\n"
+WATCH = OK + b"\r\n"
+LIST = OK + b"\r\n" + b"x" * 100_000
 # As it was seen: a chunk ends within the word.
 MARK = b'{"metadata":{"annotations":{"k8s.io/init\r\n4a\r\nial-events-end":"true"}}}\n\r\n'
+FIRST = b'{"kind":"ServiceList","metadata":{"resourceVersion":"77","continue":"abc","remainingItemCount":1},"items":['
+LAST = b'{"kind":"ServiceList","metadata":{"resourceVersion":"78"},"items":['
+
+
+def page(body: bytes, *, compressed: bool) -> bytes:
+    """As the API server sends it: compressed what is large, in chunks what it does not know the length of."""
+    body += random.randbytes(20_000).hex().encode() + b"]}"
+    if not compressed:
+        return OK + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    body = gzip.compress(body)
+    chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (1000, body[:1000], len(body) - 1000, body[1000:])
+    return OK + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
 
 
 @contextlib.asynccontextmanager
-async def api_server(monkeypatch: pytest.MonkeyPatch, *parts: bytes) -> AsyncIterator[fleet.Fleet]:
-    """Three watchers of a server that answers each with `parts`, in segments of their own, and stays."""
+async def api_server(
+    monkeypatch: pytest.MonkeyPatch, *answers: tuple[bytes, Sequence[bytes]], streamed: bool = False
+) -> AsyncIterator[fleet.Fleet]:
+    """Three watchers of a server that expects requests and answers each in segments of their own, and stays."""
 
     answering: set[asyncio.Task[None] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answering.add(asyncio.current_task())
-        assert await reader.readuntil(b"\r\n\r\n") == HEAD
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
+        for head, parts in answers:
+            assert await reader.readuntil(b"\r\n\r\n") == head
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
         with contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()
@@ -192,7 +216,7 @@ async def api_server(monkeypatch: pytest.MonkeyPatch, *parts: bytes) -> AsyncIte
         plane = SimpleNamespace(
             host=LOOPBACK, authority=TLS / "loopback.crt", api_server=SimpleNamespace(pid=os.getpid())
         )
-        watching = fleet.Fleet(plane, [HEAD], 3)
+        watching = fleet.Fleet(plane, [ASKED], 3, streamed=streamed)
         try:
             yield watching
         finally:
@@ -200,10 +224,31 @@ async def api_server(monkeypatch: pytest.MonkeyPatch, *parts: bytes) -> AsyncIte
             await asyncio.gather(*filter(None, answering))
 
 
-@pytest.mark.parametrize("cut", [5, 41, 44, 60])
-def test_a_fleet_has_started_when_all_lists_have_ended(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("cut", [5, 41, 300, 19_000, -1])
+def test_a_fleet_has_started_when_all_pages_have_come_and_all_watches_are_open(
+    monkeypatch: pytest.MonkeyPatch, cut: int, compressed: bool
+) -> None:
+    first, last = page(FIRST, compressed=compressed), page(LAST, compressed=compressed)
+    answers = (
+        (ASKED.list, (first[:cut], first[cut:])),
+        (ASKED.page("abc"), (last[:cut], last[cut:])),
+        (ASKED.watch_from("78"), (WATCH,)),
+    )
+
     async def body() -> None:
-        async with api_server(monkeypatch, LIST, MARK[:cut], MARK[cut:]) as watching:
+        async with api_server(monkeypatch, *answers) as watching:
+            started = await watching.start()
+            assert 3 * 40_000 < started.octets < 3 * 100_000, "TLS and all"
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("cut", [5, 41, 44, 60])
+def test_a_fleet_of_streaming_lists_has_started_when_all_have_ended(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    async def body() -> None:
+        answer = (ASKED.streamed, (LIST, MARK[:cut], MARK[cut:]))
+        async with api_server(monkeypatch, answer, streamed=True) as watching:
             started = await watching.start()
             assert 3 * 100_000 < started.octets < 3 * 120_000, "TLS and all"
 
@@ -214,7 +259,7 @@ def test_a_list_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(fleet, "SYNCED_WITHIN", 1.0)
 
     async def body() -> None:
-        async with api_server(monkeypatch, LIST) as watching:
+        async with api_server(monkeypatch, (ASKED.list, (page(FIRST, compressed=True)[:-1],))) as watching:
             with pytest.raises(BenchError, match="0 of 3 lists"):
                 await watching.start()
 
@@ -223,7 +268,7 @@ def test_a_list_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_api_server_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async def body() -> None:
-        async with api_server(monkeypatch, b"HTTP/1.1 403 Forbidden\r\n\r\n") as watching:
+        async with api_server(monkeypatch, (ASKED.list, (b"HTTP/1.1 403 Forbidden\r\n\r\n",))) as watching:
             with pytest.raises(BenchError, match="403"):
                 await watching.start()
 

@@ -14,6 +14,7 @@ from hsdnsd.kube.apiserver import ApiServer, resources_of
 from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, Key, Kind, Listed, NamespaceFact, PodFact, Upserted
 from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import FakeApiServer
+from tests.support.reflected import until
 
 PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 
@@ -87,8 +88,9 @@ def test_each_kind_is_listed_and_then_followed(tmp_path: Path) -> None:
                 api.put(namespace("m"))
                 assert await following.told(1) == [Upserted(NamespaceFact("m"))]
                 watches = following.source.watches()
+                await until(lambda: all(watch.connected for watch in watches))
                 assert {watch.kind for watch in watches} == {kind.value for kind in Kind}
-                assert all(watch.synced and watch.connected and watch.last_alive > 0 for watch in watches)
+                assert all(watch.synced and watch.last_alive > 0 for watch in watches)
 
     asyncio.run(body())
 

@@ -22,6 +22,7 @@ from tests.support.facts import absolute
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 from tests.support.followed import PLURALS, Followed, endpoint_slice, play, service
 from tests.support.loop_clock import jump
+from tests.support.reflected import until
 
 DB, OLD, NEW = "db.n.svc", "old.n.svc", "new.n.svc"
 FIRST, SECOND, THIRD = {"10.0.0.1"}, {"10.0.0.2"}, {"10.0.0.3"}
@@ -39,8 +40,7 @@ def filled(api: FakeApiServer) -> None:
 async def watching(followed: Followed) -> None:
     """Wait until everything is known and every watch open."""
     await followed.synced()
-    for plural in PLURALS:
-        await followed.api.watched(plural)
+    await until(lambda: all(state.connected for states in followed.states.values() for state in states))
 
 
 def move(api: FakeApiServer) -> None:
@@ -152,10 +152,10 @@ def test_f6_a_bookmark_moves_the_version_and_nothing_else(tmp_path: Path) -> Non
         followed.api.version = 5000
         for plural in PLURALS:
             followed.api.bookmark(plural)
+        followed.api.compact()
         followed.api.put(endpoint_slice("db", "10.0.0.3"))
         await followed.becomes(DB, THIRD)
         followed.clock += HEALTHY
-        followed.api.compact()
         followed.api.end("services")
         await followed.api.watched("services")
         assert followed.states[Kind.SERVICE][0].lists == {"start": 1}

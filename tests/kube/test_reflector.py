@@ -28,7 +28,7 @@ from tests.support.reflected import (
     listed,
     run,
     service,
-    without_streamed_lists,
+    without_pages,
 )
 
 
@@ -48,59 +48,62 @@ def test_list_then_watch(tmp_path: Path, begin: Callable[[FakeApiServer], None])
         cluster.api.delete(service("b"))
         assert await cluster.told(3) == [added("c"), added("a", headless=True), deleted("b")]
         assert cluster.state.connected
-        assert (cluster.state.events, cluster.state.relists, cluster.state.failures) == (3, 0, 0)
+        assert (cluster.state.events, cluster.state.relists) == (3, 0)
         assert cluster.state.last_alive == 1000.0
         assert cluster.pauses == []
 
     run(tmp_path, test, begin=filled)
 
 
-def test_what_a_streaming_server_is_asked(tmp_path: Path) -> None:
+def test_what_a_server_is_asked(tmp_path: Path) -> None:
+    """A list names no version (a consistent read), and may be compressed."""
+
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed()
-        assert cluster.lists == []
-        assert cluster.watches == [
-            {
-                "watch": "true",
-                "allowWatchBookmarks": "true",
-                "timeoutSeconds": "270",
-                "sendInitialEvents": "true",
-                "resourceVersionMatch": "NotOlderThan",
-            }
-        ]
+        list_, watch = cluster.api.requests
+        assert (list_.params, watch.params) == (
+            {"limit": "500"},
+            {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "270", "resourceVersion": "100"},
+        )
+        assert "gzip" in list_.headers["accept-encoding"]
 
     run(tmp_path, test)
 
 
-def test_what_a_server_without_streamed_lists_is_asked(tmp_path: Path) -> None:
-    """Refused once, it is not asked again; the list names no version (a consistent read)."""
+def test_what_a_server_is_asked_whose_pages_do_not_do(tmp_path: Path) -> None:
+    """Once they did not, they are not asked for again."""
+    streamed = {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "timeoutSeconds": "270",
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+    }
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed()
-        await cluster.api.watched("services")
-        assert cluster.lists == [{"limit": "500"}]
-        assert len(cluster.watches) == 2
-        assert cluster.watches[1]["resourceVersion"] == "100"
-        assert "sendInitialEvents" not in cluster.watches[1]
-        cluster.api.compact()
         cluster.api.version += 1
         cluster.api.compact()
         cluster.api.cut("services")
         assert await cluster.told_list() == listed()
-        assert [params for params in cluster.watches[2:] if "sendInitialEvents" in params] == []
+        first, gone, second = cluster.watches
+        assert (first, second) == (streamed, streamed)
+        assert gone["resourceVersion"] == "100"
+        assert len(cluster.lists) == 1
 
-    run(tmp_path, test, begin=without_streamed_lists)
+    run(tmp_path, test, begin=without_pages)
 
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_either_refusal_of_streamed_lists_is_understood(tmp_path: Path, status: int) -> None:
     def refusing(api: FakeApiServer) -> None:
+        without_pages(api)
         api.scripts["services"].append(Answer(status, status_body(status, "Invalid")))
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed()
-        assert len(cluster.lists) == 1
-        assert cluster.state.failures == 0
+        assert len(cluster.lists) == 2
+        assert cluster.state.failures == 1
 
     run(tmp_path, test, begin=refusing)
 
@@ -109,7 +112,6 @@ def test_a_long_list_comes_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(reflector, "PAGE_OBJECTS", 2)
 
     def filled(api: FakeApiServer) -> None:
-        api.streams_lists = False
         for name in "abcde":
             api.put(service(name))
 
@@ -182,12 +184,12 @@ def test_a_bookmark_saves_a_list(tmp_path: Path) -> None:
 
 def test_watches_of_a_fleet_end_at_different_times(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
-        await cluster.told()
+        await cluster.told_list()
         for chance in (0.0, 0.999):
             cluster.chance = chance
             cluster.clock += 280
             cluster.api.end("services")
-            await cluster.api.watched("services")
+            await cluster.sees_the_watch_open()
         assert [params["timeoutSeconds"] for params in cluster.watches] == ["270", "240", "300"]
 
     run(tmp_path, test)

@@ -25,6 +25,7 @@ from tests.support.reflected import (
     listed,
     run,
     service,
+    without_pages,
 )
 
 
@@ -77,7 +78,7 @@ def test_gone_in_each_of_its_forms(tmp_path: Path, form: str) -> None:
         if changes == listed():
             assert await cluster.told() == [added("a")]
         assert cluster.state.relists == 1
-        assert "sendInitialEvents" in cluster.watches[-1]
+        assert len(cluster.lists) == 2
 
     run(tmp_path, test)
 
@@ -114,7 +115,7 @@ def test_a_watch_that_is_cut(tmp_path: Path, last: bytes, lists_again: bool) -> 
         cluster.api.put(service("b"))
         expected: list[Change] = [*listed("a"), added("b")] if lists_again else [added("b")]
         assert await cluster.told(len(expected)) == expected
-        assert ("sendInitialEvents" in cluster.watches[1]) is lists_again
+        assert len(cluster.lists) == 1 + lists_again
         assert cluster.state.failures == 1
         assert len(cluster.pauses) == 1
 
@@ -234,7 +235,7 @@ def test_a_healthy_stream_ends_a_row_of_failures_and_a_steady_one_is_opened_agai
 def test_watches_that_end_at_once_are_not_asked_for_without_a_pause(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
         cluster.chance = 1.0
-        await cluster.told()
+        await cluster.told_list()
         for _ in range(3):
             cluster.api.end("services")
             await cluster.api.watched("services")
@@ -310,6 +311,7 @@ def test_a_server_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogC
             async with api:
                 back.set()
                 assert await cluster.told_list() == listed()
+                await cluster.sees_the_watch_open()
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
             await client.close()
@@ -329,8 +331,8 @@ def test_a_silent_connection_is_given_up(tmp_path: Path) -> None:
         for _ in range(2):
             await cluster.sees_the_watch_open()
             jump(READ_TIMEOUT + 1)
-            await cluster.api.requested(len(cluster.watches) + 1)
-        assert [params.get("resourceVersion") for params in cluster.watches] == [None, "101", "102"]
+            await cluster.api.requested(len(cluster.api.requests) + 1)
+        assert [params.get("resourceVersion") for params in cluster.watches] == ["100", "101", "102"]
         assert cluster.state.failures == 2
 
     run(tmp_path, test)
@@ -338,6 +340,7 @@ def test_a_silent_connection_is_given_up(tmp_path: Path) -> None:
 
 def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) -> None:
     def endless(api: FakeApiServer) -> None:
+        without_pages(api)
         api.ends_lists = False
         api.put(service("a"))
 
@@ -345,7 +348,7 @@ def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) ->
         await cluster.api.watched("services")
         jump(STREAMED_LIST_TIMEOUT + 1)
         assert await cluster.told_list() == [added("a"), *listed("a")]
-        assert cluster.lists == [{"limit": "500"}]
+        assert cluster.lists == [{"limit": "500"}] * 2
         await cluster.api.watched("services")
         cluster.api.put(service("b"))
         assert await cluster.told() == [added("b")]
@@ -364,38 +367,45 @@ def test_the_list_s_time_limit_ends_with_the_list(tmp_path: Path) -> None:
     run(tmp_path, test, read_timeout=1000)
 
 
-def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: Path, cut: bool) -> None:
     def half(api: FakeApiServer) -> None:
         api.put(service("a"))
+        without_pages(api)
         lines = json.dumps({"type": "ADDED", "object": service("ghost")}).encode() + b"\n"
-        api.scripts["services"] += [Answer(200, lines), Answer(200, lines, cut=True)]
+        api.scripts["services"].append(Answer(200, lines, cut=cut))
 
     async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == [added("ghost"), added("ghost"), *listed("a")]
+        assert await cluster.told_list() == [added("ghost"), *listed("a")]
         assert cluster.state.failures == 2
-        assert len(cluster.pauses) == 2
+        assert len(cluster.pauses) == 1
+        # What was cut is asked for once more; what ended otherwise than it should, in pages.
+        assert len(cluster.lists) == (1 if cut else 2)
 
     run(tmp_path, test, begin=half)
 
 
 @pytest.mark.parametrize(
-    "page",
+    ("page", "otherwise"),
     [
-        Answer(200, b"<html>"),
-        Answer(200, {"metadata": {}, "items": []}),
-        Answer(200, b'{"items":[', cut=True),
-        Answer(500, b""),
-        Answer(410, GONE),
+        (Answer(200, b"<html>"), True),
+        (Answer(200, {"metadata": {}, "items": []}), True),
+        (Answer(200, b'{"items":[', cut=True), False),
+        (Answer(500, b""), False),
+        (Answer(410, GONE), True),
     ],
 )
-def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer) -> None:
+def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer, otherwise: bool) -> None:
+    """As a stream, where pages may not do."""
+
     def failing(api: FakeApiServer) -> None:
         api.put(service("a"))
-        api.scripts["services"] += [Answer(422, status_body(422, "Invalid")), page]
+        api.scripts["services"].append(page)
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed("a")
-        assert len(cluster.lists) == 2
+        assert len(cluster.lists) == (1 if otherwise else 2)
+        assert ("sendInitialEvents" in cluster.watches[0]) is otherwise
         assert cluster.state.failures == 1
 
     run(tmp_path, test, begin=failing)
@@ -403,10 +413,11 @@ def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer) -> N
 
 def test_versions_that_run_backwards_list_again(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
-        await cluster.told()
+        await cluster.told_list()
         cluster.api.put(service("a"))
         await cluster.told()
         cluster.api.version = 50
+        cluster.api.compact()  # a server that went back has no events of what it does not know
         cluster.api.put(service("b"))
         assert await cluster.told_list() == listed("a", "b")
         cluster.api.put(service("c"))

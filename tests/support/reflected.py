@@ -14,7 +14,7 @@ from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
 from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, ServiceFact, Upserted
 from tests.support.facts import nothing_held
-from tests.support.fake_apiserver import FakeApiServer
+from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 
 SERVICES = Resource(Kind.SERVICE, "/api/v1/services")
 
@@ -41,6 +41,14 @@ def listed(*names: str) -> list[Change]:
     return [*map(added, names), Listed(Kind.SERVICE, {Key("n", name) for name in names})]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run for as long as this does not hold."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0)
+
+
 class Cluster:
     """A reflector that follows a scripted API server, and what it told.
 
@@ -62,10 +70,11 @@ class Cluster:
         return [await self._changes.get() for _ in range(count)]
 
     async def told_list(self) -> list[Change]:
-        """The next changes up to the end of a list."""
+        """The next changes up to the end of a list; returns when it is watched."""
         changes = await self.told()
         while not isinstance(changes[-1], Listed):
             changes += await self.told()
+        await until(lambda: self.state.connected)
         return changes
 
     async def sees_the_watch_open(self) -> None:
@@ -134,8 +143,9 @@ def run(
     asyncio.run(body())
 
 
-def without_streamed_lists(api: FakeApiServer) -> None:
-    api.streams_lists = False
+def without_pages(api: FakeApiServer) -> None:
+    """The first list is gone before it has been told: it is asked for as a stream, and so is every other."""
+    api.scripts["services"].append(Answer(410, status_body(410, "Expired")))
 
 
-both_ways = pytest.mark.parametrize("begin", [lambda api: None, without_streamed_lists], ids=["streamed", "pages"])
+both_ways = pytest.mark.parametrize("begin", [lambda api: None, without_pages], ids=["pages", "streamed"])
