@@ -56,13 +56,6 @@ class Freshness:
     cpu: float = 0.0
     updates: int = 0
 
-    def add(self, other: Freshness) -> None:
-        self.late += other.late
-        self.lost += other.lost
-        self.replies += other.replies
-        self.cpu += other.cpu
-        self.updates += other.updates
-
 
 def services() -> tuple[Service, ...]:
     return tuple(

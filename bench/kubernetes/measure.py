@@ -27,11 +27,22 @@ Say = Callable[[str], None]
 IDLE = 10.0  # seconds of rest before memory is read
 SMALL = (10, 0, 20)  # headless Services of three pods, of ten, and Services with a ClusterIP
 ASKED = 60  # Services of whose ten pods the hits are
-LONGER = 4  # an outage that the load did not outlast is measured once more, for so many times as long
 SNAPSHOT = "snapshot"  # how hsdnsd with one is called
 ALL = ("--set", "zone.endpoints=all")
 STREAMED = 10  # watchers whose lists are streamed, for comparison
 MILLI, MICRO = 1e3, 1e6
+COUNTS = (
+    "updates",
+    "lost",
+    "answered",
+    "late",
+    "quiet_lost",
+    "quiet_answered",
+    "quiet_late",
+    "wrong",
+    "checked",
+    "in_load",
+)
 
 
 def small(lab: Lab, plan: Plan, say: Say) -> Iterator[tuple[str, Figures]]:
@@ -56,7 +67,7 @@ def large(lab: Lab, plan: Plan, say: Say, programs: Path) -> Iterator[tuple[str,
         if "start" in plan.sections:
             yield "start", _starts(lab, plan, plane, services, say)
         if "outage" in plan.sections:
-            yield "outage", dict(_outages(lab, plan, plane, services, say, programs))
+            yield "outage", _outages(lab, plan, plane, services, say, programs)
 
 
 def fleets(lab: Lab, plan: Plan, say: Say) -> Iterator[tuple[str, Figures]]:
@@ -105,7 +116,7 @@ def _idle(lab: Lab, plane: ControlPlane, say: Say) -> Iterator[tuple[str, Figure
 def _freshness(lab: Lab, plan: Plan, plane: ControlPlane, say: Say) -> Figures:
     asked = fresh.services()
     fill(plane, Cluster(asked, (), ()))
-    found = {(name, rate): fresh.Freshness() for name in _here(lab) for rate in RATES}
+    found: dict[str, dict[str, list[Figures]]] = {name: {str(rate): [] for rate in RATES} for name in _here(lab)}
 
     async def block(server: Any, rate: int) -> fresh.Freshness:
         async with connected(plane) as api:
@@ -114,14 +125,13 @@ def _freshness(lab: Lab, plan: Plan, plane: ControlPlane, say: Say) -> Figures:
     for number, name in _turns(lab, plan.rounds):
         with lab.serving(name, plane.kubeconfig()) as server:
             for rate in RATES:
-                part = uvloop.run(block(server, rate))
-                found[name, rate].add(part)
-                told = lines.freshness(fresh_figures(part))
-                say(f"freshness  {name:9} {number + 1}/{plan.rounds} at {rate}/s: {told}")
-    result: Figures = {name: {} for name in _here(lab)}
-    for (name, rate), all_of_it in found.items():
-        result[name][str(rate)] = fresh_figures(all_of_it)
-        say(f"freshness  {name:9} at {rate}/s in all: {lines.freshness(result[name][str(rate)])}")
+                figures = fresh_figures(uvloop.run(block(server, rate)))
+                found[name][str(rate)].append(figures)
+                say(f"freshness  {name:9} {number + 1}/{plan.rounds} at {rate}/s: {lines.freshness(figures)}")
+    result = {name: {rate: _medians(runs) for rate, runs in rates.items()} for name, rates in found.items()}
+    for name, rates in result.items():
+        for rate, figures in rates.items():
+            say(f"freshness  {name:9} at {rate}/s, medians: {lines.freshness(figures)}")
     return result
 
 
@@ -161,34 +171,41 @@ def _starts(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: S
     return {label: _medians(found) for label, found in runs.items()}
 
 
-def _medians(found: Sequence[Figures]) -> Figures:
-    return {name: statistics.median(each[name] for each in found) for name in found[0]} | {"runs": list(found)}
+def _medians(runs: Sequence[Figures]) -> Figures:
+    """Of several runs; counts are added up."""
+    return {name: (sum if name in COUNTS else statistics.median)(each[name] for each in runs) for name in runs[0]} | {
+        "runs": list(runs)
+    }
 
 
 def _outages(
     lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: Say, programs: Path
-) -> Iterator[tuple[str, Figures]]:
+) -> dict[str, Figures]:
     wanted = start.sample(services.services)
     # The markers are not among the sample that every server is asked for.
     asked, markers = services.services[:ASKED], iter(services.services[ASKED + 1 :])
-    for _, name in _turns(lab, 1):
+    runs: dict[str, list[Figures]] = {}
+    for number, name in _turns(lab, plan.outages):
         with lab.serving(name, plane.kubeconfig()) as server:
             start.await_answers(server, wanted)
             time.sleep(start.SETTLING)
-            fresh_list = start.memory(server.process.popen.pid)
-            for seconds in (plan.outage, LONGER * plan.outage):  # a busy machine starts an API server slowly
-                found = outage.measure(server, plane, asked, next(markers), programs, plan.quiet, seconds)
-                if found.in_load:
-                    break
-        loads = {"": found.load, "quiet_": found.quiet}
-        figures: Figures = {
-            **{f"{prefix}{each}": getattr(load, each) for prefix, load in loads.items()
-               for each in ("p50", "p99", "p999", "max", "lost", "answered", "late")},
-            "wrong": found.wrong, "checked": found.checked, "followed": found.followed, "in_load": found.in_load,
-            "before": fresh_list.resident, "after": found.after.resident, "peak": found.after.peak,
-        }  # fmt: skip
-        say(f"outage     {name:9} {lines.outage(figures)}")
-        yield name, figures
+            before = start.memory(server.process.popen.pid)
+            found = outage.measure(server, plane, asked, next(markers), programs, plan.quiet, plan.outage)
+        figures = outage_figures(found, before)
+        runs.setdefault(name, []).append(figures)
+        say(f"outage     {name:9} {number + 1}/{plan.outages}: {lines.outage(figures)}")
+    return {name: _medians(found) for name, found in runs.items()}
+
+
+def outage_figures(found: outage.Outage, before: start.Memory) -> Figures:
+    """Microseconds; MiB."""
+    loads = {"": found.load, "quiet_": found.quiet}
+    return {
+        **{f"{prefix}{each}": getattr(load, each) for prefix, load in loads.items()
+           for each in ("p50", "p99", "p999", "max", "lost", "answered", "late")},
+        "wrong": found.wrong, "checked": found.checked, "followed": found.followed, "in_load": int(found.in_load),
+        "before": before.resident, "after": found.after.resident, "peak": found.after.peak,
+    }  # fmt: skip
 
 
 async def _fleet(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: Say) -> Figures:

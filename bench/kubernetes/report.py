@@ -20,6 +20,8 @@ NODES, CHANGES = 5000, 100  # of a large cluster; a second
 
 _SCOPES = {"scoped": "as hsdnsd does (scoped)", "all": 'everything (`zone.endpoints = "all"`)'}
 
+_OF_ROUNDS = "Medians of the rounds, and in brackets the least and the most of them."
+
 _TITLES = TITLES | {SNAPSHOT: "hsdnsd from its snapshot"}
 
 
@@ -41,8 +43,8 @@ def _head(document: Figures) -> str:
 - {facts["cpu"]}, {facts["cores"]} cores; Linux {facts["kernel"]}; load average at the start {facts["load"]}.
 - `{document["command"]}`; how it is measured: [bench/README.md](../README.md).
 - One server at a time watches, in turns, another one first in each round, so that what else the machine does falls on
-  both. {method["rounds"]} x {method["updates"]:,} updates at each rate, {method["starts"]} starts;
-  {method["services"]:,} Services in the large cluster. Ratios hold better than milliseconds.{notes}"""
+  both. {method["rounds"]} x {method["updates"]:,} updates at each rate, {method["starts"]} starts, {method["outages"]}
+  outages; {method["services"]:,} Services in the large cluster. Ratios hold better than milliseconds.{notes}"""
 
 
 def _idle(found: Figures) -> str:
@@ -58,7 +60,7 @@ def _freshness(found: Figures) -> str:
     rows = []
     for name, rates in found.items():
         for rate, each in rates.items():
-            late = [f"{each[share]:.2f}" for share in ("p50", "p90", "p99", "p999", "max")]
+            late = [_spread(each, share, "{:.2f}") for share in ("p50", "p90", "p99", "p999", "max")]
             api = f"{each['api_p50']:.1f} / {each['api_p99']:.1f}"
             lost = f"{each['lost']} of {each['updates']:,}"
             rows.append([_TITLES[name], rate, *late, lost, api, f"{each['cpu']:.0f}"])
@@ -66,8 +68,8 @@ def _freshness(found: Figures) -> str:
     goals = [("no update lost", not any(each["lost"] for each in own.values()))]
     if peer:
         goals += [(f"p99 no later than CoreDNS's at {rate}/s", own[rate]["p99"] <= peer[rate]["p99"]) for rate in own]
-    intro = """Milliseconds from the API server's reply to an update of an EndpointSlice until the answer is the new
-address. CPU time is the server's, for the event and for the questions that waited for it."""
+    intro = f"""Milliseconds from the API server's reply to an update of an EndpointSlice until the answer is the new
+address. {_OF_ROUNDS} CPU time is the server's, for the event and for the questions that waited for it."""
     return _section("Freshness", intro, head, rows, goals)
 
 
@@ -98,10 +100,11 @@ def _outage(found: Figures) -> str:
             "MiB before / most / after"]  # fmt: skip
     rows = []
     for name, each in found.items():
-        late = [f"{each[share]:,.0f}" for share in ("p50", "p99", "p999", "max")]
+        late = [_spread(each, share, "{:,.0f}") for share in ("p50", "p99", "p999", "max")]
         wrong = f"{each['wrong']} of {each['answered'] + each['checked']:,}"
         quiet = f"{each['quiet_p999']:,.0f} / {each['quiet_max']:,.0f}"
-        followed = f"{each['followed']:.1f}" + ("" if each["in_load"] else ", after the load")
+        late_ones = len(each["runs"]) - each["in_load"]
+        followed = _spread(each, "followed", "{:.1f}") + (f"; {late_ones}x after the load" if late_ones else "")
         memory = " / ".join(f"{each[when]:.0f}" for when in ("before", "peak", "after"))
         rows.append([_TITLES[name], str(each["lost"]), wrong, *late, quiet, followed, memory])
     own, peer = found[HSDNSD], found.get(COREDNS)
@@ -112,8 +115,9 @@ def _outage(found: Figures) -> str:
     if peer:
         shares = {"p999": "p99.9", "max": "maximum"}
         goals += [(f"{title} below CoreDNS's", own[share] < peer[share]) for share, title in shares.items()]
-    intro = """Hits at 1,000/s on the large cluster, microseconds. The API server is away for 3 s and for the time that
-its start takes; the time until a change is followed counts from when it is ready."""
+    intro = f"""Hits at 1,000/s on the large cluster, microseconds. The API server is away for 3 s and for the time that
+its start takes; the time until a change is followed counts from when it is ready. A server that follows after the load
+has listed after it too. {_OF_ROUNDS}"""
     return _section("The API server is killed, comes back and is listed again", intro, head, rows, goals)
 
 
@@ -182,6 +186,14 @@ def _mixed(found: Figures, scope: str) -> tuple[float, float]:
     costs = {sort: an_event(found, scope, sort) for sort in counts}
     octets, cpu = (sum(counts[sort] * costs[sort][which] for sort in counts) for which in (0, 1))
     return octets / sum(counts.values()), cpu / sum(counts.values())
+
+
+def _spread(found: Figures, figure: str, form: str) -> str:
+    """The median of the runs, with the least and the most where there are several."""
+    each = [run[figure] for run in found["runs"]]
+    if len(each) == 1:
+        return form.format(found[figure])
+    return f"{form.format(found[figure])} ({form.format(min(each))} - {form.format(max(each))})"
 
 
 def _section(title: str, intro: str, head: Sequence[str], rows: Iterable[Sequence[str]], goals: Iterable[Goal]) -> str:
