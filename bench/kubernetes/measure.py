@@ -128,7 +128,7 @@ def _freshness(lab: Lab, plan: Plan, plane: ControlPlane, say: Say) -> Figures:
                 figures = fresh_figures(uvloop.run(block(server, rate)))
                 found[name][str(rate)].append(figures)
                 say(f"freshness  {name:9} {number + 1}/{plan.rounds} at {rate}/s: {lines.freshness(figures)}")
-    result = {name: {rate: _medians(runs) for rate, runs in rates.items()} for name, rates in found.items()}
+    result = {name: {rate: medians(runs) for rate, runs in rates.items()} for name, rates in found.items()}
     for name, rates in result.items():
         for rate, figures in rates.items():
             say(f"freshness  {name:9} at {rate}/s, medians: {lines.freshness(figures)}")
@@ -168,10 +168,10 @@ def _starts(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: S
             figures = {"first": first, "all": every, "resident": resident, "peak": peak, "cpu": cpu}
             runs.setdefault(label, []).append(figures)
             say(f"start      {label:9} {lines.start(figures)}")
-    return {label: _medians(found) for label, found in runs.items()}
+    return {label: medians(found) for label, found in runs.items()}
 
 
-def _medians(runs: Sequence[Figures]) -> Figures:
+def medians(runs: Sequence[Figures]) -> Figures:
     """Of several runs; counts are added up."""
     return {name: (sum if name in COUNTS else statistics.median)(each[name] for each in runs) for name in runs[0]} | {
         "runs": list(runs)
@@ -194,7 +194,7 @@ def _outages(
         figures = outage_figures(found, before)
         runs.setdefault(name, []).append(figures)
         say(f"outage     {name:9} {number + 1}/{plan.outages}: {lines.outage(figures)}")
-    return {name: _medians(found) for name, found in runs.items()}
+    return {name: medians(found) for name, found in runs.items()}
 
 
 def outage_figures(found: outage.Outage, before: start.Memory) -> Figures:

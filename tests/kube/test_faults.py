@@ -146,6 +146,25 @@ def test_f5_gone_in_every_form_is_listed_again_at_once(tmp_path: Path, form: str
     play(tmp_path, test, filled)
 
 
+def test_f5_what_is_gone_before_its_last_page_is_listed_as_a_stream(tmp_path: Path) -> None:
+    first = Answer(200, {"metadata": {"resourceVersion": "7", "continue": "more"}, "items": []})
+
+    def forgetful(api: FakeApiServer) -> None:
+        filled(api)
+        for plural in PLURALS:
+            api.scripts[plural].extend([first, GONE])
+
+    async def test(followed: Followed) -> None:
+        await watching(followed)
+        assert (followed.ask(DB), followed.ask(OLD)) == (FIRST, SECOND)
+        assert followed.pauses == []
+        lists = [request.params.get("continue") for request in followed.api.requests if not request.is_watch]
+        assert sorted(lists, key=str) == [None, None, "more", "more"]
+        assert all("sendInitialEvents" in request.params for request in followed.api.requests if request.is_watch)
+
+    play(tmp_path, test, forgetful)
+
+
 def test_f6_a_bookmark_moves_the_version_and_nothing_else(tmp_path: Path) -> None:
     async def test(followed: Followed) -> None:
         await watching(followed)
@@ -257,7 +276,8 @@ def test_f11_a_denial_that_lasts_says_what_is_missing(tmp_path: Path, caplog: py
 @pytest.mark.parametrize("streams", [True, False])
 def test_f12_a_huge_list_leaves_others_their_turn(tmp_path: Path, streams: bool) -> None:
     def huge(api: FakeApiServer) -> None:
-        api.streams_lists = streams
+        if streams:
+            api.scripts["services"].append(GONE)
         for number in range(2000):
             api.put(service(f"s{number}", padding="x" * 400))
 
