@@ -36,6 +36,7 @@ _chance = secrets.SystemRandom().random
 PAGE_OBJECTS = 500  # as client-go asks for
 PAGE_OCTETS = 256 << 20
 PAGE_TIMEOUT = 120.0  # seconds for one page
+PUT_OFF = 10  # times that a further page is; then the list has failed (client-go has the same patience)
 # A streaming list of a million endpoints takes a third of this; there are servers that know the parameter but never
 # say that the list is over (kubernetes/kubernetes#140890).
 STREAMED_LIST_TIMEOUT = 60.0
@@ -182,12 +183,25 @@ class Reflector:
         coming = asyncio.create_task(self._page(""))
         try:
             while next_page := (page := await coming).metadata.next_page:
-                coming = asyncio.create_task(self._page(next_page))
+                coming = asyncio.create_task(self._further_page(next_page))
                 yield page
             yield page
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+
+    async def _further_page(self, token: str) -> Page:
+        """One that a busy server puts off (429, 503 with Retry-After) is asked for again when it says: to list anew
+        would make it busier."""
+        for _ in range(PUT_OFF):
+            try:
+                return await self._page(token)
+            except EndedError as end:
+                if end.cause is not Cause.BUSY or not end.wait:
+                    raise
+                self._state.failures += 1
+                await self._pause(end.wait + self._chance())
+        return await self._page(token)
 
     async def _page(self, token: str) -> Page:
         params = [*self._resource.params(), ("limit", str(PAGE_OBJECTS))]

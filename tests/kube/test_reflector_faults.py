@@ -12,7 +12,7 @@ import pytest
 
 from hsdnsd.kube.backoff import AT_ONCE, HEALTHY, MIN_BACKOFF, STEADY
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
-from hsdnsd.kube.reflector import STREAMED_LIST_TIMEOUT, Reflector
+from hsdnsd.kube.reflector import PUT_OFF, STREAMED_LIST_TIMEOUT, Reflector
 from hsdnsd.records.model import Change
 from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
@@ -409,6 +409,47 @@ def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer, othe
         assert cluster.state.failures == 1
 
     run(tmp_path, test, begin=failing)
+
+
+def page(token: str, *names: str) -> Answer:
+    """Of a list of Services; `token`: what the next one is asked for by."""
+    return Answer(200, {"metadata": {"resourceVersion": "100", "continue": token}, "items": [*map(service, names)]})
+
+
+BUSY = Answer(429, status_body(429, "TooManyRequests"), {"Retry-After": "7"})
+
+
+def test_a_further_page_that_is_put_off_is_asked_for_again(tmp_path: Path) -> None:
+    """Of a fleet that lists at once, each would else list anew from the first page."""
+
+    def busy(api: FakeApiServer) -> None:
+        api.scripts["services"] += [page("2", "a"), BUSY, BUSY, page("", "b")]
+
+    async def test(cluster: Cluster) -> None:
+        assert await cluster.told_list() == listed("a", "b")
+        assert [params.get("continue") for params in cluster.lists] == [None, "2", "2", "2"]
+        assert cluster.pauses == [7.5, 7.5]
+        assert cluster.state.failures == 2
+
+    run(tmp_path, test, begin=busy)
+
+
+@pytest.mark.parametrize("last", [Answer(500, b""), BUSY])
+def test_patience_with_a_further_page_has_an_end(tmp_path: Path, last: Answer) -> None:
+    def never(api: FakeApiServer) -> None:
+        api.put(service("a"))
+        api.scripts["services"] += [page("2", "ghost"), *[BUSY] * PUT_OFF, last]
+
+    async def test(cluster: Cluster) -> None:
+        assert await cluster.told_list() == [added("ghost"), *listed("a")]
+        assert cluster.lists == [
+            {"limit": "500"},
+            *[{"limit": "500", "continue": "2"}] * (PUT_OFF + 1),
+            {"limit": "500"},
+        ]
+        assert len(cluster.pauses) == PUT_OFF + 1
+
+    run(tmp_path, test, begin=never)
 
 
 def test_versions_that_run_backwards_list_again(tmp_path: Path) -> None:
