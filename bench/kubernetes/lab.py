@@ -49,13 +49,13 @@ class Lab:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @contextlib.contextmanager
-    def control_plane(self) -> Iterator[ControlPlane]:
-        """An API server of its own, empty but for what it makes itself."""
+    def control_plane(self, *flags: str) -> Iterator[ControlPlane]:
+        """An API server of its own, empty but for what it makes itself; `flags` are more of kube-apiserver."""
         try:
             programs = find_programs("etcd", "kube-apiserver")
         except NoProgramsError as error:
             raise AbsentError(str(error)) from None
-        with ControlPlane(programs, self._fresh_folder("control-plane")) as started:
+        with ControlPlane(programs, self._fresh_folder("control-plane"), *flags) as started:
             # Made by the API server a moment after it says that it is ready: from then on it is at rest.
             deadline = time.monotonic() + 30
             while not started.api.exists("/api/v1/namespaces/kube-system"):

@@ -29,6 +29,9 @@ SMALL = (10, 0, 20)  # headless Services of three pods, of ten, and Services wit
 ASKED = 60  # Services of whose ten pods the hits are
 SNAPSHOT = "snapshot"  # how hsdnsd with one is called
 ALL = ("--set", "zone.endpoints=all")
+# Pages are asked for by many at once here, of a machine that may be busy, under a token that API priority and fairness
+# does not hold back: none is to be given up for that (after 60 s, by default).
+PATIENT = "--request-timeout=10m"
 STREAMED = 10  # watchers whose lists are streamed, for comparison
 MILLI, MICRO = 1e3, 1e6
 COUNTS = (
@@ -72,7 +75,7 @@ def large(lab: Lab, plan: Plan, say: Say, programs: Path) -> Iterator[tuple[str,
 
 def fleets(lab: Lab, plan: Plan, say: Say) -> Iterator[tuple[str, Figures]]:
     if "fleet" in plan.sections:
-        with lab.control_plane() as plane:
+        with lab.control_plane(PATIENT) as plane:
             services = fleet.cluster()
             fill(plane, services)
             yield "fleet", uvloop.run(_fleet(lab, plan, plane, services, say))
