@@ -227,7 +227,7 @@ def test_a_kind_that_rbac_denies_keeps_it_unready_until_granted(control_plane: C
         )
         assert synced("EndpointSlice") == 0
         assert daemon.get("/readyz") == (503, "EndpointSlice: not listed yet\n")
-        assert 'cannot watch resource "endpointslices"' in daemon.program.tail()
+        assert 'cannot list resource "endpointslices"' in daemon.program.tail()
         assert daemon.answers("nobody.default.svc.cluster.local", "A") == {"SERVFAIL"}  # nobody knows yet: not NXDOMAIN
         api.patch(role, {"rules": [half, rest]})
         wait_until_ready(daemon)
