@@ -156,8 +156,10 @@ class Resolver:
         if zone is None or len(self._exchanges) >= self._bounds.in_flight:
             return
         key = Key(name, qtype, do, cd, zone.name)
-        if self._exchanges.find(key) is None:
-            self._begin(key, zone, now + self._bounds.deadline, MAX_MESSAGES, now)
+        if self._find(key, now) is None and not self._exchanges.start(
+            key, zone, now + self._bounds.deadline, MAX_MESSAGES, now
+        ):
+            self._unclaim(key)
 
     def adopt(self, flown: Flown, now: float) -> Exchange | None:
         """Go on with a question that somebody else has begun to ask; None: it is being asked here too."""
@@ -190,19 +192,17 @@ class Resolver:
         waiting = self._per_source[lookup.source] + self.threads.waiting_of(lookup.source)
         if waiting >= self._bounds.per_client:
             return self._turned_away(key, "per_client", now)
-        exchange = self._exchanges.find(key)
+        exchange = self._find(key, now)
         if exchange is None:
             if len(self._exchanges) + self.threads.in_flight >= self._bounds.in_flight:
+                self._unclaim(key)
                 return self._turned_away(key, "in_flight", now)
-            if lookup.budget <= 0 or now >= lookup.deadline:
-                return self._stale(key, now) or _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
-            exchange = self._begin(key, zone, lookup.deadline, lookup.budget, now)
+            if lookup.budget > 0 and now < lookup.deadline:
+                exchange = self._exchanges.start(key, zone, lookup.deadline, lookup.budget, now)
             if exchange is None:
+                self._unclaim(key)
                 return self._stale(key, now) or _failure(key, EDE.NO_REACHABLE_AUTHORITY, now)
-            if exchange.payer is None:
-                exchange.payer = lookup
-            else:
-                self._counters.coalesced += 1
+            exchange.payer = lookup
             if self._cache.stale(key, now) is not None:
                 self._exchanges.attend(exchange, now + self._bounds.stale_after)
         elif len(exchange.waiters) >= self._bounds.waiters:
@@ -224,14 +224,20 @@ class Resolver:
         self._per_source[lookup.source] += 1
         return None
 
-    def _begin(self, key: Key, zone: ForwardZone, deadline: float, budget: int, now: float) -> Exchange | None:
-        """Ask upstreams, or go on with what somebody else has begun to; None if there is nobody who can be asked."""
-        if is_shared(key):
-            self.threads.claim(key, now)
-        exchange = self._exchanges.find(key) or self._exchanges.start(key, zone, deadline, budget, now)
+    def _find(self, key: Key, now: float) -> Exchange | None:
+        """The exchange that asks this, if there is one. What others have begun to ask is ours to go on with; what
+        nobody asks is ours to ask, until `_release` or `_unclaim`.
+        """
+        exchange = self._exchanges.find(key)
         if exchange is None and is_shared(key):
-            self.threads.release(key, _AT_ONCE)
+            self.threads.claim(key, now)
+            exchange = self._exchanges.find(key)
         return exchange
+
+    def _unclaim(self, key: Key) -> None:
+        """We don't ask this after all."""
+        if is_shared(key):
+            self.threads.release(key, _AT_ONCE)
 
     def _release(self, key: Key, entry: Entry, now: float) -> None:
         """An exchange is over: others may ask the same, unless the cache knows something that only we can tell."""

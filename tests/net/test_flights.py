@@ -27,7 +27,7 @@ from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT, Name
 from tests.support.lies import TRUE, Asked, alias, reply, truth
-from tests.support.net import UdpClient, at, run
+from tests.support.net import UdpClient, at, connected, run
 from tests.support.packets import A, name, pointer, query, question, record
 
 NAME = "www.example.com"
@@ -240,6 +240,30 @@ def test_one_question_over_udp_and_tcp_is_one_exchange() -> None:
                 writer.close()
                 await writer.wait_closed()
             assert (len(upstream.asked), served.counters.coalesced, served.counters.cache_misses) == (1, 1, 2)
+
+    run(main())
+
+
+def test_where_no_further_question_may_be_asked_one_in_the_air_can_be_joined() -> None:
+    async def main() -> None:
+        upstream = Server(lambda asked: [])
+        async with both(upstream, bounds=Bounds(in_flight=1)) as served:
+            with UdpClient() as client:
+                client.send(query(question(NAME), id=1), at(served.listeners))
+                await until(lambda: bool(upstream.asked))
+                async with connected(at(served.listeners)) as stream:
+                    stream.send(query(question("a.example"), id=2), query(question(NAME), id=3))
+                    assert (await stream.receive())[:4] == b"\0\2\x81\x82"
+                    await until(lambda: served.counters.coalesced == 1)
+                    assert (served.troubles, served.counters.limits["in_flight"]) == ({"CLAIMED": 1}, 1)
+                    [attempt] = served.listeners.exchanges.by_id.values()
+                    upstream.sock.sendto(truth(Asked(upstream.asked[0], False, 0)), attempt.sock.getsockname())
+                    assert (await stream.receive())[:2] == b"\0\3"
+                    assert (await client.receive())[0][:2] == b"\0\1"
+            # Nothing is kept of what was not asked.
+            upstream.says = lambda asked: [truth(asked)]
+            assert (await served.ask("a.example"))[-4:] == TRUE
+            assert served.flights.landed_count == 1
 
     run(main())
 
