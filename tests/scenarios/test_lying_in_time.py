@@ -13,6 +13,7 @@ import pytest
 
 from hsdnsd.engine.exchange import MAX_MESSAGES, ExchangeOptions, Send
 from hsdnsd.records.model import ServiceFact
+from hsdnsd.wire.const import HEADER_SIZE
 from tests.support.lies import (
     FALSE,
     LOCAL_ADDRESS,
@@ -59,10 +60,10 @@ def play(world: World, script: Script, seconds: float) -> list[Asked]:
     while True:
         while world.sent:
             send = world.sent.pop(0)
-            if send.tcp and not script.tcp:
+            if not (script.tcp if send.tcp else script.udp):
                 world.engine.upstream_failed(send.exchange, send.attempt, world.now)
                 world._drain()
-                asked.append(Asked(send.wire, True, len(asked)))
+                asked.append(Asked(send.wire, send.tcp, len(asked)))
                 continue
             asked.append(Asked(send.wire, send.tcp, len(asked)))
             when = world.now
@@ -90,9 +91,9 @@ def play(world: World, script: Script, seconds: float) -> list[Asked]:
                 stream += framed(action) if isinstance(action, bytes) else action.octets
             while len(stream) >= 2 and attempt not in ended:
                 size = int.from_bytes(stream[:2])
-                if not size:
+                if size < HEADER_SIZE:
                     ended.add(attempt)
-                if len(stream) < 2 + size:
+                if attempt in ended or len(stream) < 2 + size:
                     break
                 wire = bytes(stream[2 : 2 + size])
                 del stream[: 2 + size]

@@ -20,15 +20,10 @@ class Liar:
         connections: made to it over TCP, so far.
     """
 
-    def __init__(self, says: Says, pace: float) -> None:
-        """
-        Args:
-            pace: seconds that a second of a script takes.
-        """
+    def __init__(self, says: Says) -> None:
         self.says = says
         self.asked: list[Asked] = []
         self.connections = 0
-        self._pace = pace
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def over_udp(self, wire: bytes, peer: tuple[str, int], transport: asyncio.DatagramTransport) -> None:
@@ -36,7 +31,7 @@ class Liar:
             if isinstance(action, bytes):
                 transport.sendto(action, peer)
             elif isinstance(action, Wait):
-                await asyncio.sleep(action.seconds * self._pace)
+                await asyncio.sleep(action.seconds)
             elif isinstance(action, Elsewhere):
                 with socket.socket(type=socket.SOCK_DGRAM) as other:
                     other.sendto(action.wire, peer)
@@ -53,7 +48,7 @@ class Liar:
                         writer.write(action.octets)
                         await writer.drain()
                     elif isinstance(action, Wait):
-                        await asyncio.sleep(action.seconds * self._pace)
+                        await asyncio.sleep(action.seconds)
                     elif isinstance(action, End):
                         if action.reset:
                             linger = struct.pack("ii", 1, 0)
@@ -96,12 +91,24 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._liar.begin(loop.create_task(self._liar.over_udp(data, addr, self._transport)))
 
 
+def _bound() -> tuple[socket.socket, socket.socket]:
+    """Sockets for UDP and TCP on one port, which is free for both."""
+    while True:
+        datagrams, held = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
+        held.bind(("127.0.0.1", 0))
+        with contextlib.suppress(OSError):
+            datagrams.bind(held.getsockname())
+            return datagrams, held
+        datagrams.close()
+        held.close()
+
+
 @contextlib.asynccontextmanager
-async def lying(script: Script, pace: float = 1.0) -> AsyncIterator[tuple[Liar, tuple[str, int]]]:
+async def lying(script: Script) -> AsyncIterator[tuple[Liar, tuple[str, int]]]:
     """A server that does as the script says, and its address."""
-    liar = Liar(script.says, pace)
+    liar = Liar(script.says)
     loop = asyncio.get_running_loop()
-    tcp = None
+    tcp = transport = None
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = loop.create_task(liar.over_tcp(reader, writer))
@@ -109,19 +116,23 @@ async def lying(script: Script, pace: float = 1.0) -> AsyncIterator[tuple[Liar, 
         task.add_done_callback(lambda _: writer.close())
         liar.begin(task)
 
-    with socket.socket() as held:
-        # The port of both is found over TCP; where nobody listens, it stays taken all the same, and refuses.
-        held.bind(("127.0.0.1", 0))
-        where: tuple[str, int] = held.getsockname()
+    datagrams, held = _bound()
+    # Where nobody listens over TCP, the port stays taken all the same, and refuses.
+    with datagrams, held:
         if script.tcp:
             held.listen()
             tcp = await asyncio.start_server(connected, sock=held)
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(liar), local_addr=where)
+        if script.udp:
+            transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(liar), sock=datagrams)
+        else:
+            # To whoever it is not connected to, its port is unreachable.
+            datagrams.connect(held.getsockname())
         try:
-            yield liar, where
+            yield liar, held.getsockname()
         finally:
             await liar.end()
-            transport.close()
+            if transport is not None:
+                transport.close()
             if tcp is not None:
                 tcp.close()
                 await tcp.wait_closed()

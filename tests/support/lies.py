@@ -6,10 +6,11 @@ is told of VICTIM, so that a test can look for both.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from tests.support.packets import CNAME, RESPONSE, SOA, A, message, name, opt, pointer, record, u16, u32
+from tests.support.packets import CNAME, RESPONSE, SOA, TC, A, message, name, opt, pointer, record, u16, u32
 
 NAME: Final = "www.example.com"
 VICTIM: Final = "www.victim.example"
@@ -87,12 +88,13 @@ class Script(NamedTuple):
 
     Attributes:
         qtype: of the question that it is about.
-        tcp: whether it can be connected to.
+        tcp: whether it can be connected to. udp: whether it takes datagrams; without, they are refused.
     """
 
     says: Says
     qtype: int = A
     tcp: bool = True
+    udp: bool = True
 
 
 def reply(
@@ -165,6 +167,17 @@ def then_truth(make: Callable[[Asked], bytes]) -> Says:
 def over(udp: Says, tcp: Says) -> Says:
     """One thing over UDP, another over TCP."""
     return lambda asked: tcp(asked) if asked.tcp else udp(asked)
+
+
+def only_over_tcp(make: Callable[[Asked], bytes]) -> Says:
+    """TC over UDP, and this over TCP."""
+    return over(always(lambda asked: reply(asked, flags=RESPONSE | TC)), always(make))
+
+
+def chain(links: int, spelled: str = "link{}.example.com") -> list[bytes]:
+    """So many CNAMEs from NAME on, and the address TRUE at their end."""
+    names = [QNAME, *(name(spelled.format(number)) for number in range(links))]
+    return [alias(owner, target) for owner, target in itertools.pairwise(names)] + [address(names[-1])]
 
 
 def framed(wire: bytes) -> bytes:

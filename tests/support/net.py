@@ -23,10 +23,10 @@ T = TypeVar("T")
 PATIENCE = 20.0
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run(main: Coroutine[Any, Any, T], patience: float = PATIENCE) -> T:
     """Run a coroutine on the daemon's event loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(main, PATIENCE))
+        return runner.run(asyncio.wait_for(main, patience))
 
 
 def message(text: bytes, id: int = 0x1234) -> bytes:

@@ -10,6 +10,7 @@ A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT = 1, 2, 5, 6, 12, 15, 16, 28, 33
 
 RESPONSE = 0x8180  # QR, RD, RA
 QUERY = 0x0100  # RD
+TC = 0x0200
 
 _CORPUS = Path(__file__).parent.parent / "wire" / "data" / "client_packets.json"
 

@@ -14,6 +14,7 @@ from tests.support.lies import (
     QNAME,
     TTL,
     VICTIM,
+    Action,
     Asked,
     Elsewhere,
     End,
@@ -24,9 +25,11 @@ from tests.support.lies import (
     address,
     alias,
     always,
+    chain,
     false,
     framed,
     honest,
+    only_over_tcp,
     over,
     reply,
     silent,
@@ -34,9 +37,10 @@ from tests.support.lies import (
     then_truth,
     truth,
 )
-from tests.support.packets import AAAA, NS, RESPONSE, TXT, A, message, name, opt, pointer, record, u16
+from tests.support.oddities import ODDITIES
+from tests.support.packets import AAAA, NS, RESPONSE, TC, TXT, A, message, name, opt, pointer, record, u16
 
-_AA, _TC, _Z, _AD, _CD = 0x0400, 0x0200, 0x0040, 0x0020, 0x0010
+_AA, _Z, _AD, _CD = 0x0400, 0x0040, 0x0020, 0x0010
 FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN = 1, 2, 3, 4, 5, 6
 
 
@@ -46,11 +50,6 @@ def _question(owner: str, qtype: int = A, qclass: int = 1) -> bytes:
 
 def _counting(wire: bytes, *, answer: int) -> bytes:
     return wire[:6] + u16(answer) + wire[8:]
-
-
-def _chain(links: int) -> list[bytes]:
-    names = [QNAME, *(name(f"link{number}.example.com") for number in range(links))]
-    return [alias(owner, target) for owner, target in itertools.pairwise(names)] + [address(names[-1])]
 
 
 def _long_name(labels: int, last: int) -> bytes:
@@ -90,12 +89,14 @@ def _texts(octets: int) -> Callable[[Asked], bytes]:
     return make
 
 
-def _only_over_tcp(make: Callable[[Asked], bytes]) -> Says:
-    return over(always(lambda asked: reply(asked, flags=RESPONSE | _TC)), always(make))
-
-
 def _guesses(asked: Asked, count: int) -> list[bytes]:
     return [false(asked, id=(asked.id + number) % 65536) for number in range(1, count + 1)]
+
+
+def _pieces(wire: bytes) -> list[Action]:
+    """A message in segments that end within its length, its header and its question."""
+    ends = [0, 1, 2, 3, 9, 20, None]
+    return [part for here, end in itertools.pairwise(ends) for part in (Stream(framed(wire)[here:end]), Wait(0))]
 
 
 def _plain_only(refusal: int) -> Says:
@@ -184,7 +185,7 @@ SCRIPTS: Final[dict[str, Script]] = {
     "CNAME loop": Script(
         always(lambda q: reply(q, alias(QNAME, name("b.example.com")), alias(name("b.example.com"), QNAME)))
     ),
-    "17 CNAMEs": Script(always(lambda q: reply(q, *_chain(17)))),
+    "17 CNAMEs": Script(always(lambda q: reply(q, *chain(17)))),
     # An answer, and more that is none.
     "victim in the answer": Script(always(lambda q: reply(q, address(QNAME), address(name(VICTIM), FALSE)))),
     "victim before the answer": Script(always(lambda q: reply(q, address(name(VICTIM), FALSE), address(QNAME)))),
@@ -237,8 +238,8 @@ SCRIPTS: Final[dict[str, Script]] = {
     "mixed TTLs": Script(always(lambda q: reply(q, address(QNAME, ttl=600), address(QNAME, LOCAL_ADDRESS, ttl=60)))),
     "TTL of 68 years": Script(always(lambda q: reply(q, address(QNAME, ttl=0x7FFFFFFF)))),
     # Chains.
-    "16 CNAMEs": Script(always(lambda q: reply(q, *_chain(16)))),
-    "CNAMEs packed backwards": Script(always(lambda q: reply(q, *reversed(_chain(5))))),
+    "16 CNAMEs": Script(always(lambda q: reply(q, *chain(16)))),
+    "CNAMEs packed backwards": Script(always(lambda q: reply(q, *reversed(chain(5))))),
     "CNAME only": Script(
         lambda q: (reply(q, alias(QNAME, name("b.example.com"))) if q.name == name(NAME) else truth(q),)
     ),
@@ -278,42 +279,38 @@ SCRIPTS: Final[dict[str, Script]] = {
     "twice": Script(lambda q: (truth(q), truth(q))),
     "false after the truth": Script(lambda q: (truth(q), false(q))),
     # Truncation and size.
-    "TC": Script(_only_over_tcp(truth)),
-    "TC with a false body": Script(over(always(lambda q: false(q, flags=RESPONSE | _TC)), honest)),
-    "TC, TCP refused": Script(always(lambda q: reply(q, flags=RESPONSE | _TC)), tcp=False),
-    "TC, TCP silent": Script(over(always(lambda q: reply(q, flags=RESPONSE | _TC)), silent)),
-    "TC over TCP too": Script(always(lambda q: false(q, flags=RESPONSE | _TC))),
+    "TC": Script(only_over_tcp(truth)),
+    "TC with a false body": Script(over(always(lambda q: false(q, flags=RESPONSE | TC)), honest)),
+    "TC, TCP refused": Script(always(lambda q: reply(q, flags=RESPONSE | TC)), tcp=False),
+    "TC, TCP silent": Script(over(always(lambda q: reply(q, flags=RESPONSE | TC)), silent)),
+    "TC over TCP too": Script(always(lambda q: false(q, flags=RESPONSE | TC))),
     "1400 octets": Script(always(_texts(1400)), TXT),
     "4000 octets": Script(always(_texts(4000)), TXT),
     "5000 octets over UDP": Script(always(_texts(5000)), TXT),
-    "60000 octets over TCP": Script(_only_over_tcp(_texts(60000)), TXT),
-    "600 records": Script(_only_over_tcp(_many(600))),
+    "60000 octets over TCP": Script(only_over_tcp(_texts(60000)), TXT),
+    "600 records": Script(only_over_tcp(_many(600))),
     "unknown type": Script(always(lambda q: reply(q, record(QNAME, 65280, bytes(range(256)), TTL))), 65280),
     "binary labels": Script(always(lambda q: reply(q, alias(QNAME, b"\x04\0\xff.\\\0"), address(b"\x04\0\xff.\\\0")))),
     # What only a stream can do. Over UDP it says TC, or there would be no stream.
     "reset in the middle": Script(
-        over(always(lambda q: reply(q, flags=RESPONSE | _TC)), lambda q: (Stream(framed(truth(q))[:20]), End(True)))
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (Stream(framed(truth(q))[:20]), End(True)))
     ),
     "closed in the middle": Script(
-        over(always(lambda q: reply(q, flags=RESPONSE | _TC)), lambda q: (Stream(framed(truth(q))[:20]), End(False)))
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (Stream(framed(truth(q))[:20]), End(False)))
     ),
-    "closed at once": Script(over(always(lambda q: reply(q, flags=RESPONSE | _TC)), lambda _: (End(False),))),
+    "closed at once": Script(over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda _: (End(False),))),
     "silent in the middle": Script(
-        over(always(lambda q: reply(q, flags=RESPONSE | _TC)), lambda q: (Stream(framed(truth(q))[:20]),))
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (Stream(framed(truth(q))[:20]),))
     ),
-    "octet by octet": Script(
-        over(
-            always(lambda q: reply(q, flags=RESPONSE | _TC)),
-            lambda q: tuple(part for octet in framed(truth(q)) for part in (Stream(bytes((octet,))), Wait(0))),
-        )
-    ),
+    "piece by piece": Script(over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: _pieces(truth(q)))),
     "another question's reply first": Script(
         over(
-            always(lambda q: reply(q, flags=RESPONSE | _TC)),
+            always(lambda q: reply(q, flags=RESPONSE | TC)),
             lambda q: (false(q, id=q.id ^ _OTHER_ID, question=_question(VICTIM)), truth(q)),
         )
     ),
     "empty message first": Script(
-        over(always(lambda q: reply(q, flags=RESPONSE | _TC)), lambda q: (Stream(framed(b"")), truth(q)))
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (Stream(framed(b"")), truth(q)))
     ),
+    **ODDITIES,
 }
