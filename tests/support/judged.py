@@ -20,6 +20,7 @@ from hsdnsd.engine.exchange import ExchangeOptions
 from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.upstreams import Forwards, Upstream
 from hsdnsd.native import Table as Finished
+from hsdnsd.native.contract import MAX_IDLE
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.records.model import ServiceFact, Upserted
@@ -105,15 +106,18 @@ class Judged:
         return checked(asked, wire, own=own)
 
     async def settled(self) -> None:
-        """Wait until nothing is in flight; then no socket but warm connections may be open, and nobody waits."""
-        listeners = self.listeners
-        await until(lambda: not (self.engine.in_flight or listeners.exchanges.elsewhere()))
+        """Wait until nothing is in flight; then no socket but warm connections and those that the packet path keeps may
+        be open, and nobody waits."""
+        listeners, flights = self.listeners, self.listeners.driver.flights
+        await until(lambda: not (self.engine.in_flight or (flights is not None and flights.in_flight)))
         listeners.driver.catch_up()
-        assert len(listeners.exchanges) == len(listeners.exchanges.pool)
-        assert listeners.exchanges.by_id == {}
-        if listeners.driver.flights is not None:
-            assert listeners.driver.flights.flights.waiting == 0
-            assert not listeners.driver.flights.flights.pending
+        exchanges = listeners.exchanges
+        assert len(exchanges) == len(exchanges.pool) + exchanges.elsewhere()
+        assert exchanges.by_id == {}
+        if flights is not None:
+            assert exchanges.elsewhere() <= MAX_IDLE
+            assert flights.flights.waiting == 0
+            assert not flights.flights.pending
 
     async def goes_on(self, *, reachable: bool = True) -> None:
         """Nothing false is kept, and everybody else is served: from the cluster and, if it is `reachable`, upstream."""
