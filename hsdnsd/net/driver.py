@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import traceback
 from collections.abc import Callable
 from time import monotonic
@@ -215,9 +214,9 @@ class Driver:
     def _end_flights(self, flights: Flights, now: float) -> None:
         """Tell the engine what became of questions that it has adopted."""
         for exchange, flight, problem in flights.ends():
-            if problem is not None or flight.trouble is Trouble.REFUSED:
+            if problem is not None:
                 self.exchanges.close_datagrams(exchange)
-                self._failed(exchange, 0, problem or f"question: {os.strerror(flight.problem)}", now)
+                self._failed(exchange, 0, problem, now)
             elif flight.trouble is Trouble.LOOPED:
                 self._engine.upstream_looped(exchange, 0, now)
             elif flight.reply is not None:

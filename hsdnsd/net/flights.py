@@ -17,6 +17,7 @@ from hsdnsd.native.contract import COUNTED_TYPES, MAX_CHOICE, MAX_SERVERS
 from hsdnsd.native.flight_contract import Choice, HandedOver, Plan, Tally, Trouble
 from hsdnsd.native.peer import source_of
 from hsdnsd.net.contract import Asked, Client
+from hsdnsd.net.pool import describe
 from hsdnsd.net.sockaddr import to_sockaddr
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.wire.const import Rcode
@@ -111,7 +112,7 @@ class Flights:
             _count(self._engine.counters, tally)
 
     def ends(self) -> list[tuple[int, HandedOver, str | None]]:
-        """(exchange, flight, why its socket could not be kept) of adopted flights whose end is known already."""
+        """(exchange, flight, whom it asked in vain and why) of adopted flights whose end is known already."""
         ends, self._ends = self._ends, []
         return ends
 
@@ -131,6 +132,8 @@ class Flights:
             os.close(flight.fd)
         else:
             problem = self._exchanges.adopt(exchange, server.upstream, flight.id, flight.fd)
+            if flight.trouble is Trouble.REFUSED:
+                problem = describe(server.upstream, OSError(flight.problem, os.strerror(flight.problem)))
         for number, wire, peer, arrived in flight.waiters:
             listener = self.listeners.get(number)
             if listener is not None:
@@ -142,7 +145,7 @@ class Flights:
         if exchange is None:
             return
         self._engine.adopted(exchange)
-        if problem is not None or flight.trouble in (Trouble.REPLY, Trouble.REFUSED, Trouble.LOOPED):
+        if problem is not None or flight.trouble in (Trouble.REPLY, Trouble.LOOPED):
             self._ends.append((exchange, flight, problem))
 
     def _plan(self, grant: Grant) -> Plan | None:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from time import monotonic
 
+import pytest
 from msgspec.structs import replace
 
 from hsdnsd.cache.cache import Cache, Limits
@@ -203,7 +204,7 @@ def test_a_near_miss_is_counted_and_asked_over_tcp() -> None:
     run(main())
 
 
-def test_a_dead_server_is_the_engines_and_the_next_one_flies() -> None:
+def test_a_dead_server_is_the_engines_and_the_next_one_flies(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         dead, living = honest(), honest()
         async with both(dead, living) as served:
@@ -216,6 +217,7 @@ def test_a_dead_server_is_the_engines_and_the_next_one_flies() -> None:
             await served.ask("a.example")
             assert (served.troubles, served.flights.landed_count) == ({"REFUSED": 3}, 1)
             assert served.counters.upstream_failures == {(f"{address[0]}:{address[1]}", "network"): 3}
+            assert f"upstream {address[0]}:{address[1]}: Connection refused" in caplog.text
             dead.sock = socket.socket(type=socket.SOCK_DGRAM)
 
     run(main())
