@@ -93,8 +93,7 @@ class Driver:
         self, wire: bytes, client: Client, source: str, tcp: bool, now: float, truncated: bool = False
     ) -> bytes | None:
         """`Engine.query`, behind the packet boundary: an exception there costs one SERVFAIL."""
-        if self.flights is not None:
-            self.flights.take(now)
+        self._learn(now)
         return self.give(wire, client, source, tcp, now, truncated)
 
     def give(
@@ -204,12 +203,18 @@ class Driver:
 
     def _hand_over(self, arrivals: list[Arrival]) -> None:
         now = monotonic()
+        self._learn(now)
         for exchange, attempt, wire, problem in arrivals:
             if wire is None:
                 self._failed(exchange, attempt, problem, now)
             else:
                 self._hear(exchange, attempt, wire, now)
         self.settle(now)
+
+    def _learn(self, now: float) -> None:
+        """Take in what the packet path has done, before the engine judges upstreams by what it has seen itself."""
+        if self.flights is not None:
+            self.flights.take(now)
 
     def _end_flights(self, flights: Flights, now: float) -> None:
         """Tell the engine what became of questions that it has adopted."""
@@ -240,6 +245,7 @@ class Driver:
     def _deadline_passed(self) -> None:
         self._timer = None
         now = monotonic()
+        self._learn(now)
         self._engine.deadline_passed(now)
         self.settle(now)
 

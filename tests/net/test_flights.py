@@ -23,6 +23,7 @@ from hsdnsd.engine.resolver import Bounds
 from hsdnsd.engine.route import LocalOptions
 from hsdnsd.engine.static import static_records
 from hsdnsd.engine.upstreams import Forwards, Policy, Upstream
+from hsdnsd.engine.upstreams import Server as UpstreamServer
 from hsdnsd.native import Table
 from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.net.service import Listeners, open_listeners
@@ -61,12 +62,21 @@ class Server:
 class Both:
     """Listeners whose thread may ask, and the engine behind them."""
 
-    def __init__(self, listeners: Listeners, engine: Engine, table: Table, cache: Cache, counters: Counters) -> None:
+    def __init__(
+        self,
+        listeners: Listeners,
+        engine: Engine,
+        table: Table,
+        cache: Cache,
+        counters: Counters,
+        upstreams: list[UpstreamServer],
+    ) -> None:
         self.listeners = listeners
         self.engine = engine
         self.table = table
         self.cache = cache
         self.counters = counters
+        self.upstreams = upstreams
         assert listeners.driver.flights is not None
         self.flights = listeners.driver.flights.flights
 
@@ -98,7 +108,7 @@ async def both(
         loop.add_reader(server.sock, server.readable)
     try:
         async with open_listeners(("127.0.0.1:0",), Tcp(), engine, table, 1, sharing=engine) as listeners:
-            yield Both(listeners, engine, table, cache, counters)
+            yield Both(listeners, engine, table, cache, counters, forwards.servers())
     finally:
         for server in servers:
             loop.remove_reader(server.sock)
@@ -219,6 +229,23 @@ def test_a_dead_server_is_the_engines_and_the_next_one_flies(caplog: pytest.LogC
             assert served.counters.upstream_failures == {(f"{address[0]}:{address[1]}", "network"): 3}
             assert f"upstream {address[0]}:{address[1]}: Connection refused" in caplog.text
             dead.sock = socket.socket(type=socket.SOCK_DGRAM)
+
+    run(main())
+
+
+def test_what_nobody_answers_takes_no_server_out_that_answers_the_packet_path() -> None:
+    async def main() -> None:
+        upstream = Server(lambda asked: [truth(asked)] if b"good" in asked.wire else [])
+        exchange = ExchangeOptions(attempt_timeout=1.5)
+        async with both(upstream, bounds=Bounds(deadline=1.5, stale_after=0.02), exchange=exchange) as served:
+            [server] = served.upstreams
+            asking = asyncio.create_task(served.ask())
+            await until(lambda: bool(served.engine.in_flight))
+            for _ in range(server.max_fails - 1):
+                server.silent(monotonic())
+            assert (await served.ask("good.example"))[-4:] == TRUE
+            assert (await asking)[3] & 15 == 2
+            assert (server.fails, served.flights.landed_count) == (1, 1)
 
     run(main())
 
