@@ -160,7 +160,11 @@ class Exchanges:
             return TOO_MANY
         attempt = Attempt(exchange, 0, upstream, id.to_bytes(_ID_SIZE, "big"), sock)
         self._keep(attempt)
-        self._epoll.register(sock, select.EPOLLIN)
+        try:
+            self._epoll.register(sock, select.EPOLLIN)
+        except OSError as error:
+            self._drop(attempt)
+            return describe(upstream, error)
         return None
 
     def flush(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import resource
 import select
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.net.framing import framed
 from hsdnsd.net.pool import TOO_MANY, Arrival
 from hsdnsd.net.upstream import Exchanges
@@ -55,6 +57,37 @@ def arrivals(exchanges: Exchanges, enough: Callable[[list[Arrival]], object] = l
 
 def nobodys_address() -> tuple[str, int]:
     return "127.0.0.1", free_port()
+
+
+def connected_to(server: socket.socket) -> socket.socket:
+    """A socket that somebody else has asked from."""
+    sock = socket.socket(server.family, socket.SOCK_DGRAM)
+    sock.connect(server.getsockname())
+    sock.send(QUERY)
+    return sock
+
+
+def test_what_somebody_else_has_asked_is_gone_on_with(exchanges: Exchanges, server: socket.socket) -> None:
+    sock = connected_to(server)
+    _, peer = server.recvfrom(4096)
+    upstream = Upstream(*server.getsockname()[:2])
+    assert exchanges.adopt(1, upstream, 0x1234, sock.detach()) is None
+    assert (len(exchanges), list(exchanges.by_id)) == (1, [b"\x12\x34"])
+    server.sendto(REPLY, peer)
+    assert arrivals(exchanges) == [(1, 0, REPLY, "")]
+    exchanges.close(1)
+    assert (len(exchanges), exchanges.by_id) == (0, {})
+
+
+def test_what_cannot_be_gone_on_with_is_closed(exchanges: Exchanges, server: socket.socket) -> None:
+    upstream = Upstream(*server.getsockname()[:2])
+    watched = connected_to(server)
+    select.epoll.fromfd(os.dup(exchanges.fileno())).register(watched, select.EPOLLIN)
+    problem = exchanges.adopt(1, upstream, 1, watched.detach())
+    assert problem == f"{upstream}: File exists"
+    exchanges.max_sockets = 0
+    assert exchanges.adopt(2, upstream, 2, connected_to(server).detach()) == TOO_MANY
+    assert (len(exchanges), exchanges.by_id, exchanges.failed) == (0, {}, 2)
 
 
 def test_an_exchange_over_udp(exchanges: Exchanges, server: socket.socket) -> None:
