@@ -14,6 +14,7 @@ from tests.support.lies import (
     TTL,
     VICTIM,
     Asked,
+    End,
     Says,
     Script,
     Stream,
@@ -140,6 +141,7 @@ ODDITIES: Final[dict[str, Script]] = {
     ),
     "empty for ever, TCP refused": Script(always(lambda _: b""), tcp=False),
     "its own query": Script(over(lambda q: (_echoed(q), Wait(0.1), truth(q)), honest)),
+    "question of class ANY": Script(then_truth(lambda q: false(q, question=q.question[:-2] + u16(_ANY_CLASS)))),
     "question with a pointer": Script(then_truth(lambda q: false(q, question=pointer(12) + q.question[-4:]))),
     "header only, TC": Script(then_truth(lambda q: u16(q.id, RESPONSE | TC) + bytes(8))),
     "header only, FORMERR to EDNS": Script(over(_plain_after(_header(_FORMERR)), honest)),
@@ -172,6 +174,8 @@ ODDITIES: Final[dict[str, Script]] = {
     "REFUSED without OPT": Script(always(lambda q: reply(q, rcode=_REFUSED, edns=False))),
     "REFUSED to EDNS": Script(_plain_after(always(lambda q: reply(q, rcode=_REFUSED, edns=False)))),
     "NOTIMP to everything": Script(always(lambda q: reply(q, rcode=_NOTIMP, edns=False))),
+    "FORMERR to EDNS, silent to others": Script(lambda q: (reply(q, rcode=_FORMERR, edns=False),) if q.edns else ()),
+    "SERVFAIL after the truth": Script(lambda q: (truth(q), reply(q, rcode=2))),
     "FORMERR with an answer": Script(always(lambda q: false(q, rcode=_FORMERR))),
     # Records of the answer.
     "the same record twice": Script(always(lambda q: reply(q, _ANSWER, _ANSWER))),
@@ -297,5 +301,14 @@ ODDITIES: Final[dict[str, Script]] = {
             always(lambda q: reply(q, flags=RESPONSE | TC)),
             always(lambda q: message(b"", [address(name(NAME), FALSE)], id=q.id, qdcount=0)),
         )
+    ),
+    "closed behind the answer": Script(
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (truth(q), End(False)))
+    ),
+    "reset behind the answer": Script(
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (truth(q), Wait(0.1), End(True)))
+    ),
+    "noise behind the answer": Script(
+        over(always(lambda q: reply(q, flags=RESPONSE | TC)), lambda q: (truth(q), Stream(b"\xff" * 1000)))
     ),
 }

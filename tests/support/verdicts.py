@@ -249,6 +249,7 @@ TABLE: Final[dict[str, Row]] = {
     "wrong qname for ever, TCP silent": failed(3, 1),
     "empty for ever, TCP refused": failed(3, 1),
     "its own query": waited_for(None),
+    "question of class ANY": waited_for(),
     "question with a pointer": waited_for(),
     "header only, TC": waited_for(),
     "header only, FORMERR to EDNS": good(TRUTH, 1, 1),
@@ -272,6 +273,8 @@ TABLE: Final[dict[str, Row]] = {
     "REFUSED without OPT": failed(1),
     "REFUSED to EDNS": failed(1),
     "NOTIMP to everything": failed(2),
+    "FORMERR to EDNS, silent to others": failed(3),
+    "SERVFAIL after the truth": good(),
     "FORMERR with an answer": failed(1),
     # Records that are too many, and those that are none.
     "the same record twice": good(),
@@ -342,6 +345,9 @@ TABLE: Final[dict[str, Row]] = {
     "right id, wrong question over TCP": failed(3, 1),
     "QR is 0 over TCP": failed(3, 1),
     "no question over TCP": failed(3, 1),
+    "closed behind the answer": good(TRUTH, 1, 1),
+    "reset behind the answer": good(TRUTH, 1, 1),
+    "noise behind the answer": good(TRUTH, 1, 1),
 }
 
 # Seconds for which the answer is said to be good, by script.
