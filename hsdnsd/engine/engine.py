@@ -180,7 +180,7 @@ class Engine:
         reply = self._answer_own(query, name, limit, now) if own else self._answer_other(query, name, limit, now)
         if reply is not None:
             return reply
-        lookup = Lookup(query, name, client, source, tcp, now, now + self._bounds.deadline, MAX_MESSAGES)
+        lookup = Lookup(query, name, client, source, tcp, now, now + self._bounds.last_word, MAX_MESSAGES)
         return self._resolver.advance(lookup, now)
 
     def upstream_reply(self, exchange: int, attempt: int, wire: bytes, now: float) -> None:

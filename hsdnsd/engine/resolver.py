@@ -34,6 +34,8 @@ _PROBLEM_EDE = {
     Problem.LAME: EDE.NO_REACHABLE_AUTHORITY,
     Problem.LOOP: EDE.NO_REACHABLE_AUTHORITY,
 }
+# Seconds that an answer may need from here to its client.
+_ON_ITS_WAY = 0.02
 # Long ago.
 _AT_ONCE = 0.0
 _deadline = operator.attrgetter("deadline")
@@ -53,6 +55,11 @@ class Bounds(msgspec.Struct, frozen=True):
     per_client: int = 256
     deadline: float = 4.0
     stale_after: float = 0.4
+
+    @property
+    def last_word(self) -> float:
+        """Seconds after which nothing is waited for any more, so that the answer is there by the deadline."""
+        return self.deadline - min(_ON_ITS_WAY, self.deadline / 10)
 
 
 class Resolver:
@@ -157,7 +164,7 @@ class Resolver:
             return
         key = Key(name, qtype, do, cd, zone.name)
         if self._find(key, now) is None and not self._exchanges.start(
-            key, zone, now + self._bounds.deadline, MAX_MESSAGES, now
+            key, zone, now + self._bounds.last_word, MAX_MESSAGES, now
         ):
             self._unclaim(key)
 
@@ -167,7 +174,7 @@ class Resolver:
             return None
         zone = self._route.match(flown.key.name)
         others = zone.order(now) if zone is not None else ()
-        exchange = self._exchanges.adopt(flown, others, flown.sent_at + self._bounds.deadline)
+        exchange = self._exchanges.adopt(flown, others, flown.sent_at + self._bounds.last_word)
         if self._cache.stale(flown.key, now) is not None:
             self._exchanges.attend(exchange, flown.sent_at + self._bounds.stale_after)
         return exchange

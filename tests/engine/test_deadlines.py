@@ -23,12 +23,22 @@ def joined(world: World, after: float = 3.0) -> object:
     return client
 
 
+@pytest.mark.parametrize("deadline", [0.1, 1.0, 4.0])
+def test_an_answer_is_there_by_the_deadline_and_not_much_sooner(deadline: float) -> None:
+    world = World(upstreams=(FIRST, SECOND), bounds=Bounds(deadline=deadline))
+    client = world.ask("a.example.com")
+    world.wait(deadline * 0.85)
+    assert client not in world.replies
+    world.wait(deadline * 0.15 - 0.005)
+    assert rcode(world.reply_to(client)) == "SERVFAIL"
+
+
 def test_who_joins_a_question_begun_later_does_not_wait_longer_for_it() -> None:
     world = World()
     client = joined(world)
-    world.wait(0.99)
+    world.wait(0.97)
     assert client not in world.replies
-    world.wait(0.02)
+    world.wait(0.03)
     message = world.reply_to(client)
     assert (rcode(message), ede(message)) == ("SERVFAIL", 22)
     assert world.engine.in_flight == 1, "whoever asked later still waits"
@@ -50,15 +60,15 @@ def test_who_leaves_is_given_what_was_known_before() -> None:
     world.upstream_says(KNOWN)
     world.wait(2)
     client = joined(world)
-    world.wait(0.99)
+    world.wait(0.97)
     assert client not in world.replies
-    world.wait(0.02)
+    world.wait(0.03)
     message = world.reply_to(client)
     assert records(message)[1:] == ["b.example.com. 30 A 192.0.2.53"]
     others = len(world.replies)
     world.wait(0.98)
     assert len(world.replies) == others
-    world.wait(0.02)
+    world.wait(0.03)
     assert len(world.replies) == others + 1, "whoever asked later is given it in time too"
 
 
