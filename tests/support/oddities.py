@@ -265,8 +265,11 @@ ODDITIES: Final[dict[str, Script]] = {
     # Sizes at the edge.
     "1232 octets": Script(_sized(1232), TXT),
     "1233 octets": Script(_sized(1233), TXT),
-    "512 octets without OPT": Script(
-        always(lambda q: reply(q, *(address(QNAME, bytes((192, 0, 2, n))) for n in range(29)), edns=False))
+    "500 octets without OPT": Script(
+        always(
+            lambda q: reply(q, record(QNAME, TXT, (b"\x7f" + b"t" * 127) * 3 + b"\x3f" + b"t" * 63, TTL), edns=False)
+        ),
+        TXT,
     ),
     "65500 octets over TCP": Script(over(always(lambda q: reply(q, flags=RESPONSE | TC)), _sized(65500)), TXT),
     "TC and all of the answer": Script(over(always(lambda q: reply(q, _ANSWER, flags=RESPONSE | TC)), honest)),

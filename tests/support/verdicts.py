@@ -335,7 +335,7 @@ TABLE: Final[dict[str, Row]] = {
     ),
     "1232 octets": good(Said("NOERROR", 1)),
     "1233 octets": good(Said("NOERROR", 1, large=True), 1, 1),
-    "512 octets without OPT": good(Said("NOERROR", 29)),
+    "500 octets without OPT": good(Said("NOERROR", 1)),
     "65500 octets over TCP": good(Said("NOERROR", 1, large=True), 1, 1),
     "TC and all of the answer": good(TRUTH, 1, 1),
     "hundred times": good(),
