@@ -20,6 +20,12 @@ cdef extern from "<sys/socket.h>" nogil:
         unsigned int msg_len
 
 cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct sockaddr_in:
+        uint16_t sin_family
+        uint16_t sin_port
+        in_addr sin_addr
     struct in6_addr:
         uint8_t s6_addr[16]
     struct sockaddr_in6:

@@ -4,12 +4,12 @@
 A flight is one question, one message, one socket, and whoever waits.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from hsdnsd.native._counter cimport count
-from hsdnsd.native._datagrams cimport MAX_PEER, octets_of, sockaddr_in6, write_peer
+from hsdnsd.native._datagrams cimport MAX_PEER, octets_of, sockaddr_in, sockaddr_in6, write_peer
 from hsdnsd.native._entry cimport Entry, key_of
 from hsdnsd.native._gate cimport CD_BIT, MAX_KEY, Question
 from hsdnsd.native._outlets cimport Outlets, put_back, take_outlet
@@ -20,6 +20,7 @@ from hsdnsd.native._sky cimport (
     source_of, take_slot, wire_of
 )
 from hsdnsd.native._table cimport candidate, pthread_mutex_lock, pthread_mutex_unlock
+from hsdnsd.native._wire cimport HEADER_SIZE, OPT_SIZE
 
 from hsdnsd.native import contract
 
@@ -30,20 +31,8 @@ cdef extern from "<sys/socket.h>" nogil:
     int getsockname(int, void*, socklen_t*)
     ssize_t send(int, const void*, size_t, int)
 
-cdef extern from "<netinet/in.h>" nogil:
-    struct in_addr:
-        uint32_t s_addr
-    struct sockaddr_in:
-        uint16_t sin_family
-        uint16_t sin_port
-        in_addr sin_addr
-
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void*, size_t, unsigned int)
-
-cdef enum:
-    HEADER_SIZE = 12
-    OPT_SIZE = 11
 
 cdef size_t MAX_WAITERS = contract.MAX_FLIGHT_WAITERS
 
@@ -63,7 +52,7 @@ cdef Waiter* _waiter(Sky* sky, Port* port, unsigned int number, const Question* 
     """Whoever sent a datagram, as one who waits; NULL: too many of the same wait, or no memory."""
     cdef uint8_t peer[MAX_PEER]
     cdef size_t peer_size = write_peer(port.lane, number, peer)
-    cdef size_t size = HEADER_SIZE + question.octets
+    cdef size_t size = port.lane.in_heads[number].msg_len
     cdef bint is_v6 = port.is_v6 and not _is_mapped(peer + 10)
     cdef uint16_t source
     cdef Waiter* waiter
@@ -74,7 +63,6 @@ cdef Waiter* _waiter(Sky* sky, Port* port, unsigned int number, const Question* 
         source = source_of(sky, peer + (22 if port.is_v6 else 10), 4)
     if sky.sources[source] >= sky.plan.per_client or sky.waiters >= MAX_WAITERS:
         return NULL
-    size = port.lane.in_heads[number].msg_len
     waiter = <Waiter*>malloc(sizeof(Waiter) + size)
     if waiter == NULL:
         return NULL

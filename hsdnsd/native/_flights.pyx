@@ -17,14 +17,14 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport close, read
 
 from hsdnsd.native._counter cimport reading
-from hsdnsd.native._datagrams cimport sockaddr_in6
+from hsdnsd.native._datagrams cimport sockaddr_in, sockaddr_in6
 from hsdnsd.native._gate cimport CD_BIT, MAX_KEY
 from hsdnsd.native._names cimport NameSet
 from hsdnsd.native._plan cimport MAX_CHOICE, MAX_SERVERS, Plan, Target
 from hsdnsd.native._siphash cimport siphash
 from hsdnsd.native._sky cimport (
-    ALOFT, CLAIMED, HANDED, MAX_PORTS, SOURCE_SLOTS, TROUBLES, Flight, Landed, Sky, Tally, Waiter, find_flight, hand_over, hold,
-    let_go, may_fly, pull, ring, source_of, take_slot, wait_no_more, wire_of
+    ALOFT, CLAIMED, HANDED, MAX_PORTS, SOURCE_SLOTS, TROUBLES, Flight, Landed, Sky, Tally, Waiter, find_flight,
+    hand_over, hold, let_go, may_fly, pull, ring, source_of, take_slot, wait_no_more, wire_of
 )
 from hsdnsd.native._table cimport (
     Table, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
@@ -33,14 +33,6 @@ from hsdnsd.native._table cimport (
 from hsdnsd.native import contract, flight_contract
 from hsdnsd.native.checks import check_name
 from hsdnsd.wire.answer import Answer
-
-cdef extern from "<netinet/in.h>" nogil:
-    struct in_addr:
-        uint32_t s_addr
-    struct sockaddr_in:
-        uint16_t sin_family
-        uint16_t sin_port
-        in_addr sin_addr
 
 cdef extern from "<sys/eventfd.h>" nogil:
     enum:

@@ -2,7 +2,7 @@
 """How a flight ends: a plain reply is told to everybody who waits, and kept; any other is the engine's."""
 
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -17,6 +17,7 @@ from hsdnsd.native._sky cimport (
     pull, ring, wait_no_more, wire_of
 )
 from hsdnsd.native._table cimport keep_entry, pthread_mutex_lock, pthread_mutex_unlock
+from hsdnsd.native._wire cimport HEADER_SIZE, OPT_SIZE
 
 from hsdnsd.native import contract
 
@@ -32,8 +33,6 @@ cdef extern from *:
     int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef enum:
-    HEADER_SIZE = 12
-    OPT_SIZE = 11
     # As hsdnsd.net.upstream: what is longer is cut, and then is no message any more.
     MAX_DATAGRAM = 4096
 

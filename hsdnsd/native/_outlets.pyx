@@ -7,12 +7,13 @@ birth and death for each message, and an entry in what the thread watches.
 """
 
 from libc.errno cimport EAGAIN, errno
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from posix.unistd cimport close
 
 from hsdnsd.native._datagrams cimport sockaddr_in6
+from hsdnsd.native._epoll cimport EPOLL_CTL_DEL, epoll_ctl, watch
 
 from hsdnsd.native import contract
 
@@ -24,16 +25,6 @@ cdef extern from "<sys/socket.h>" nogil:
     int connect(int, const void*, socklen_t)
     int getsockname(int, void*, socklen_t*)
     ssize_t recv(int, void*, size_t, int)
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    enum:
-        EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL
-    int epoll_ctl(int, int, int, epoll_event*)
 
 cdef enum:
     # Messages until a port is used again. Of 1,000 that the kernel draws from its 28,232, 18 were used before.
@@ -72,7 +63,6 @@ cdef void close_outlets(Outlets* outlets) noexcept nogil:
 
 cdef uint32_t _open(Outlets* outlets, int family) noexcept nogil:
     """A new socket, watched; 0: there is none to be had."""
-    cdef epoll_event event
     cdef Outlet* outlet
     cdef uint32_t number = outlets.unopened or outlets.fresh
     if number == outlets.size:
@@ -86,10 +76,7 @@ cdef uint32_t _open(Outlets* outlets, int family) noexcept nogil:
     outlet.family = <uint16_t>family
     outlet.flight = 0
     outlets.open_count += 1
-    memset(&event, 0, sizeof(event))
-    event.events = EPOLLIN
-    event.data.u64 = TOKENS + number
-    if outlet.fd >= 0 and epoll_ctl(outlets.epoll, EPOLL_CTL_ADD, outlet.fd, &event) == 0:
+    if outlet.fd >= 0 and watch(outlets.epoll, outlet.fd, TOKENS + number):
         return number
     _close(outlets, number)
     return 0
@@ -161,8 +148,9 @@ cdef uint32_t take_outlet(Outlets* outlets, const Target* target, uint32_t fligh
 cdef bint drain(int fd) noexcept nogil:
     """Read away what waits at a socket, errors included; False: there is too much."""
     cdef char octet
-    cdef int late
-    for late in range(MOST_LATE):
+    cdef int left = MOST_LATE
+    while left:
+        left -= 1
         if recv(fd, &octet, 1, MSG_DONTWAIT) < 0 and errno == EAGAIN:
             return True
     return False

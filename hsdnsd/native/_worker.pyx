@@ -12,7 +12,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close, read, write
 
@@ -20,6 +20,7 @@ from hsdnsd.native._counter cimport count, reading
 from hsdnsd.native._datagrams cimport (
     MAX_PEER, Lane, close_lane, is_cut, octets_of, open_lane, read_batch, write_batch, write_peer
 )
+from hsdnsd.native._epoll cimport EPOLL_CLOEXEC, epoll_create1, epoll_event, epoll_wait, watch
 from hsdnsd.native._endpoint cimport Endpoint, is_of_the_network
 from hsdnsd.native._flight cimport fly
 from hsdnsd.native._flights cimport Flights
@@ -47,18 +48,6 @@ cdef extern from "<signal.h>" nogil:
         SIG_SETMASK
     int sigfillset(sigset_t*)
     int pthread_sigmask(int, const sigset_t*, sigset_t*)
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    enum:
-        EPOLLIN, EPOLL_CTL_ADD, EPOLL_CLOEXEC
-    int epoll_create1(int)
-    int epoll_ctl(int, int, int, epoll_event*)
-    int epoll_wait(int, epoll_event*, int, int)
 
 cdef extern from "<sys/eventfd.h>" nogil:
     enum:
@@ -331,11 +320,7 @@ cdef void _stop(Post* post) noexcept nogil:
 
 
 cdef int _watch(Post* post, int fd, uint64_t token) except -1:
-    cdef epoll_event event
-    memset(&event, 0, sizeof(event))
-    event.events = EPOLLIN
-    event.data.u64 = token
-    if epoll_ctl(post.epoll, EPOLL_CTL_ADD, fd, &event) != 0:
+    if not watch(post.epoll, fd, token):
         raise OSError(errno, os.strerror(errno))
     return 0
 
