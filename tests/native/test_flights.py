@@ -102,6 +102,18 @@ def test_what_is_not_plain_goes_up(sky: Sky, asked: bytes) -> None:
     assert sky.is_quiet()
 
 
+def test_a_query_that_is_padded_beyond_all_use_goes_up(sky: Sky) -> None:
+    def padded(size: int) -> bytes:
+        padding = size - len(query(question(NAME), [opt(bytes(4))]))
+        return query(question(NAME), [opt(b"\0\x0c" + padding.to_bytes(2) + bytes(padding))])
+
+    sky.client.send(padded(513))
+    assert sky.goes_up() == padded(513)
+    sky.client.send(padded(512))
+    sky.say()
+    assert sky.client.recv(4096)[:2] == padded(512)[:2]
+
+
 def test_names_beside_those_of_the_engine_fly(sky: Sky) -> None:
     sky.flights.set_names(NameSet([Name(name("static.example"))], [Name(name("own.example"))]))
     for text in ("a.static.example", "example", "nown.example", "static.example.com"):
