@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,6 +190,8 @@ def _read(path: str) -> str:
 
 
 def _serve(config: Config, options: argparse.Namespace) -> int:
+    # Nothing of what is imported and recalled now is garbage: the daemon lets the collector begin after that.
+    gc.disable()
     from hsdnsd.daemon import run
 
     return run(config, options.config, functools.partial(_configuration, options))

@@ -6,7 +6,6 @@ means, why its default is what it is, its unit, and what values are right. Knows
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -130,6 +129,8 @@ def quote(text: str) -> str:
 
 def unknown_key(root: type[msgspec.Struct], tree: type[msgspec.Struct], table: str, name: str) -> Fault:
     """The fault of a key that the tree at path `table` does not have, with the key that was probably meant."""
+    import difflib  # only who has mistyped something pays for it
+
     known = [field.name for field in fields(tree)]
     near = difflib.get_close_matches(name, known, 1)
     meant = join(table, near[0]) if near else _elsewhere(root, name)

@@ -20,6 +20,7 @@ FOLDERS = ("hsdnsd", "tests", "bench", "deploy", "docs", "examples", "fuzz", ".c
 # Modules without a test module of their own name, and where they are tested instead.
 UNMIRRORED = {
     "__main__": "one line; what it calls is tested as hsdnsd.cli",
+    "admin/route": "types only",
     "daemon": "runs whole, as a process, in tests/daemon",
     "errors": "types only; each is tested where it is raised",
     "native/_compress": "how replies are written again; tested as native/_accept",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from hsdnsd.admin.http import Response, Route
-from hsdnsd.admin.sources import Watch
+from hsdnsd.admin.route import Response, Route
+
+if TYPE_CHECKING:
+    from hsdnsd.admin.sources import Watch
 
 _TEXT = "text/plain; charset=utf-8"
 

@@ -11,13 +11,14 @@ import os
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from email.utils import formatdate
 from typing import NamedTuple
 
 import msgspec
 
 from hsdnsd.address import Endpoint
+from hsdnsd.admin.route import Response, Route
 from hsdnsd.errors import StartError
 
 log = logging.getLogger(__name__)
@@ -46,18 +47,6 @@ class Limits(msgspec.Struct, frozen=True):
     head_seconds: float = 2.0
     write_seconds: float = 5.0
     requests_per_connection: int = 100
-
-
-class Response(NamedTuple):
-    """What a path gives."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
-# A route is given the header fields of the request, names in lower case.
-Route = Callable[[Mapping[str, str]], Response]
 
 
 class Request(NamedTuple):

@@ -11,8 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hsdnsd.admin.families import Families
-from hsdnsd.admin.http import Response, Route
 from hsdnsd.admin.readings import read_all
+from hsdnsd.admin.route import Response, Route
 from hsdnsd.admin.sources import Sources
 
 # (encoder, content type)

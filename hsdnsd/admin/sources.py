@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from hsdnsd.cache.cache import Cache
 from hsdnsd.engine.counters import Counters
@@ -138,8 +139,7 @@ class Flights(Protocol):
     def handed_over_count(self, trouble: Trouble) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """Everything that the metrics are made from.
 
     Attributes:

@@ -54,7 +54,11 @@ def servers_of(service: ClusterService, records: Table) -> list[Upstream]:
 
 
 class Following:
-    """The forward zones with the servers that they stand for at present."""
+    """The forward zones with the servers that they stand for at present.
+
+    Attributes:
+        follows_services: whether anything depends on the cluster.
+    """
 
     def __init__(self, zones: Mapping[Name, Sequence[Given]], is_refused: Callable[[Upstream], bool]) -> None:
         """
@@ -64,15 +68,12 @@ class Following:
         self._zones = dict(zones)
         self._is_refused = is_refused
         self.present: dict[Name, tuple[Upstream, ...]] = {zone: self._servers(zone, None) for zone in zones}
-
-    @property
-    def follows_services(self) -> bool:
-        """Whether anything depends on the cluster."""
-        return any(isinstance(given, ClusterService) for zone in self._zones.values() for given in zone)
+        self.follows_services = self._depends()
 
     def give(self, zone: Name, given: Sequence[Given]) -> None:
         """This is configured for a zone now; `changed` says what follows from it."""
         self._zones[zone] = given
+        self.follows_services = self._depends()
 
     def changed(self, records: Table | None) -> dict[Name, tuple[Upstream, ...]]:
         """The zones that stand for other servers than the last time, with these."""
@@ -80,6 +81,9 @@ class Following:
         changed = {zone: now for zone, now in servers.items() if now != self.present.get(zone)}
         self.present = servers
         return changed
+
+    def _depends(self) -> bool:
+        return any(isinstance(given, ClusterService) for zone in self._zones.values() for given in zone)
 
     def _servers(self, zone: Name, records: Table | None) -> tuple[Upstream, ...]:
         servers: dict[Upstream, None] = {}

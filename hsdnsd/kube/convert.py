@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import socket
+from socket import AF_INET, AF_INET6, inet_pton
 from sys import intern
 
 from hsdnsd.kube import objects
@@ -104,7 +104,7 @@ def pod_fact(obj: objects.Pod) -> PodFact | None:
 def pack_address(text: str) -> bytes | None:
     """4 or 16 octets, or None if the text is no IP address."""
     try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
     except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate in the text
         return None
 

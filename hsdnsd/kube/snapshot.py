@@ -19,7 +19,7 @@ from hsdnsd.kube.oneline import one_line
 from hsdnsd.records.model import Kind, Memory, NamespaceFact, PodFact, ServiceFact, SliceMemory
 
 MAGIC: Final = b"hsdnsd snapshot\n"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _HEAD: Final = struct.Struct("!16sIQ32s")
 _FRAME: Final = struct.Struct("!BI")
@@ -103,18 +103,22 @@ def _read(rest: memoryview, zone: str, origin: str) -> tuple[Header, dict[Kind, 
     for number, body in frames:
         kind = _KINDS[number - 1]
         memories[kind] += _DECODERS[kind].decode(body)
-    for memory in memories.get(Kind.ENDPOINT_SLICE, ()):
-        _check(memory)
+    if not all(map(_fits, memories.get(Kind.ENDPOINT_SLICE, ()))):
+        raise ValueError("a slice that does not fit together")
     return header, memories
 
 
-def _check(memory: Memory) -> None:
+def _fits(memory: Memory) -> bool:
+    """Whether the columns of a slice are as long as each other."""
     if not isinstance(memory, SliceMemory):
-        raise ValueError("no slice")
+        return False
     count = len(memory.addresses)
-    beside = (memory.names, memory.texts)
-    if not 0 <= memory.ready <= count or any(column is not None and len(column) != count for column in beside):
-        raise ValueError("a slice that does not fit together")
+    return (
+        0 <= memory.ready <= count
+        and (memory.names is None or len(memory.names) == count)
+        and (memory.folded is None or (memory.names is not None and len(memory.folded) == count))
+        and (memory.texts is None or len(memory.texts) == count)
+    )
 
 
 def _frame(number: int, body: bytes) -> tuple[bytes, bytes]:

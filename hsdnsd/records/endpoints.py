@@ -24,7 +24,7 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
         addresses: packed.
         names: for each address its endpoint's name in wire form, spelled as in the slice; None: it is called after
             the address. The whole is None if all are.
-        folded: `names` in lower case; the same object where nothing was to be folded.
+        folded: `names` in lower case; None if they are.
         texts: for each IPv6 address called after itself the slice's spelling of it; None if there is none.
         ready: how many of the addresses are ready.
     """
@@ -60,8 +60,9 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
             canonical: an endpoint called after its IPv6 address answers to the address's canonical spelling as well as
                 to the slice's (H7).
         """
-        if self.folded is not None:
-            yield from _places(self.folded, wire_label(label), count)
+        names = self.names if self.folded is None else self.folded
+        if names is not None:
+            yield from _places(names, wire_label(label), count)
         if address is None:
             return
         for place in _places(self.addresses, address, count):
@@ -119,7 +120,7 @@ def boil_down(fact: EndpointSliceFact, ports: tuple[Port, ...], pod_names: bool,
         ports,
         tuple(addresses),
         given,
-        given and fold(given),
+        None if given is None else _fold(given),
         tuple(map(texts.get, range(len(addresses)))) if texts else None,
         len(addresses) - sum([len(endpoint.addresses) for endpoint in unready]),
     )
@@ -151,10 +152,10 @@ def _pod_name(pod: str, dotted: bool) -> bytes | None:
     return b"".join(map(wire_label, labels)) if dotted and all(labels) else None
 
 
-def fold(names: tuple[bytes | None, ...]) -> tuple[bytes | None, ...]:
-    """Names in lower case; the same object where nothing is to be folded."""
-    joined = b"".join(filter(None, names))
-    return names if joined == joined.lower() else tuple(name and name.lower() for name in names)
+def _fold(names: tuple[bytes | None, ...]) -> tuple[bytes | None, ...] | None:
+    """Names in lower case; None where nothing is to be folded."""
+    joined = b"".join([name or b"" for name in names])
+    return None if joined == joined.lower() else tuple(name and name.lower() for name in names)
 
 
 def _places(values: tuple[bytes | None, ...], value: bytes, count: int) -> Iterator[int]:

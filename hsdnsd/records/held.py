@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, wire_label
 from hsdnsd.records.model import ServiceFact
 
@@ -46,35 +48,32 @@ class HeldNamespace:
         return changed
 
 
-class HeldService:
+class HeldService(msgspec.Struct, eq=False):
     """A Service and its slices, in whatever order they came.
 
     Attributes:
         namespace: where it is.
         name: its name.
-        path: labels of Service and namespace in wire form, spelled as in the objects, without the root.
         fact: the Service; None if only slices were told of.
         slices: all of its slices (an endpoint may stand in two while the controller moves it).
     """
 
-    __slots__ = ("fact", "name", "namespace", "path", "slices")
+    namespace: HeldNamespace
+    name: str
+    fact: ServiceFact | None = None
+    slices: list[HeldSlice] = []
 
-    def __init__(self, namespace: HeldNamespace, name: str) -> None:
-        self.namespace = namespace
-        self.name = name
-        self.path = wire_label(name.encode("ascii")) + wire_label(namespace.name.encode("ascii"))
-        self.fact: ServiceFact | None = None
-        self.slices: list[HeldSlice] = []
+    @property
+    def path(self) -> bytes:
+        """Labels of Service and namespace in wire form, spelled as in the objects, without the root."""
+        return wire_label(self.name.encode("ascii")) + wire_label(self.namespace.name.encode("ascii"))
 
 
-class HeldSlice:
+class HeldSlice(msgspec.Struct, eq=False):
     """A slice, and the Service that it belongs to."""
 
-    __slots__ = ("endpoints", "service")
-
-    def __init__(self, service: HeldService) -> None:
-        self.service = service
-        self.endpoints: Endpoints = NO_ENDPOINTS
+    service: HeldService
+    endpoints: Endpoints = NO_ENDPOINTS
 
 
 def namespace_of(holder: HeldService | HeldSlice) -> HeldNamespace:

@@ -149,9 +149,8 @@ class Holdings:
         service = home.services.get(service_name)
         if service is None:
             service = home.services[service_name] = HeldService(home, service_name)
-        held = self._slices[key] = HeldSlice(service)
+        held = self._slices[key] = HeldSlice(service, endpoints)
         service.slices.append(held)
-        held.endpoints = endpoints
         visible = self.visible(held)
         self._records += visible
         addresses = endpoints.addresses if visible == len(endpoints.addresses) else endpoints.addresses[:visible]
@@ -173,7 +172,7 @@ class Holdings:
         home.served += 1
         self._counts[Kind.SERVICE] += 1
         self._records += own_records(fact)
-        if self._options.reverse_zones and home.configured:
+        if fact.cluster_ips and self._options.reverse_zones and home.configured:
             self._reverse.link(fact.cluster_ips, service)
 
     def _news(self, fact: Fact) -> Memory | None:

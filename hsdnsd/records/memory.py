@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hsdnsd.records.endpoints import Endpoints, fold
+from hsdnsd.records.endpoints import Endpoints
 from hsdnsd.records.model import Key, Port, SliceMemory
 
 
@@ -15,6 +15,7 @@ def slice_memory(key: Key, service: str, endpoints: Endpoints) -> SliceMemory:
         endpoints.ports,
         endpoints.addresses,
         endpoints.names,
+        endpoints.folded,
         endpoints.texts,
         endpoints.ready,
     )
@@ -22,5 +23,4 @@ def slice_memory(key: Key, service: str, endpoints: Endpoints) -> SliceMemory:
 
 def remembered(memory: SliceMemory, ports: tuple[Port, ...]) -> Endpoints:
     """The endpoints of a slice; `ports`: the slice's, as an object that may be shared."""
-    folded = memory.names and fold(memory.names)
-    return Endpoints(ports, memory.addresses, memory.names, folded, memory.texts, memory.ready)
+    return Endpoints(ports, memory.addresses, memory.names, memory.folded, memory.texts, memory.ready)

@@ -136,6 +136,7 @@ class SliceMemory(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ports: tuple[Port, ...]
     addresses: tuple[bytes, ...]
     names: tuple[bytes | None, ...] | None
+    folded: tuple[bytes | None, ...] | None
     texts: tuple[str | None, ...] | None
     ready: int
 

@@ -29,8 +29,10 @@ class ReverseIndex:
 
     def link(self, addresses: Collection[bytes], holder: Holder) -> None:
         """`holder` has these addresses now, each of which it had not (some may stand there twice)."""
-        if not self._ordered and self._holders.keys().isdisjoint(addresses):
-            self._holders.update(dict.fromkeys(addresses, holder))
+        holders = self._holders
+        if not self._ordered and holders.keys().isdisjoint(addresses):
+            for address in addresses:
+                holders[address] = holder
             return
         for address in set(addresses):
             there = self._holders.get(address)

@@ -74,11 +74,9 @@ class Table(Holdings):
     def recall(self, kind: Kind, memories: Iterable[Memory], unix_time: int) -> None:
         """Hold what is remembered of a kind of which nothing has been told yet; its first list, or `forget`, ends
         that. To be called before anybody is answered."""
-        recalled = self._recalled[kind] = set()
         for memory in memories:
-            key = memory.key
-            recalled.add(key)
             self._hold(memory)
+        self._recalled[kind] = set(self._keys(kind))
         self.serial = max(self.serial, unix_time)
 
     def forget(self, kind: Kind) -> frozenset[Owner]:

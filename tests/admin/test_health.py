@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from hsdnsd.admin.health import Readiness, health_routes
-from hsdnsd.admin.http import Response
+from hsdnsd.admin.route import Response
 from hsdnsd.kube.source import WatchState
 
 

@@ -18,12 +18,11 @@ from hsdnsd.admin.http import (
     HttpServer,
     Limits,
     Request,
-    Response,
-    Route,
     accepts_gzip,
     open_http,
     parse_head,
 )
+from hsdnsd.admin.route import Response, Route
 from hsdnsd.errors import StartError
 
 T = TypeVar("T")

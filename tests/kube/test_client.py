@@ -415,6 +415,33 @@ def test_the_package_is_imported_lean_and_works_whole_too(tmp_path: Path, before
     assert ("laid out anew" in err) is warns
 
 
+PUT_OFF = """
+import sys
+from hsdnsd.kube.client import _load_library
+
+library = _load_library()
+modules = "urllib3", "dateutil.parser", "multiprocessing.pool"
+print(*[name in sys.modules for name in modules])
+print(library.configuration(username="u", password="p").get_basic_auth_token())
+import kubernetes_asyncio.client.api_client as lean
+print(lean.parse("2026-11-21").day)
+with lean.ThreadPool(1) as pool:
+    print(pool.apply(len, ("four",)))
+print(*[name in sys.modules for name in modules])
+"""
+
+
+def test_what_is_put_off_is_imported_when_it_is_used() -> None:
+    result = subprocess.run([sys.executable, "-c", PUT_OFF], check=False, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split("\n")[:5] == [
+        "False False False",
+        "Basic dTpw",
+        "21",
+        "4",
+        "True True True",
+    ], result.stderr
+
+
 def test_the_library_is_loaded_without_reading_the_systems_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only by who imports it: contexts that others make meanwhile are to vouch for something."""
     read: list[str] = []

@@ -15,7 +15,7 @@ from hsdnsd.records.model import Kind, Memory, NamespaceFact, PodFact, Port, Ser
 
 HEADER = Header(1000.0, "cluster.local", "here", {kind.value: 999.0 for kind in Kind})
 HTTP = Port("http", "tcp", 80)
-SLICE = SliceMemory("n", "a-1", "a", (HTTP,), (b"\n\0\0\1", b"\n\0\0\2"), (b"\3a-0", None), None, 1)
+SLICE = SliceMemory("n", "a-1", "a", (HTTP,), (b"\n\0\0\1", b"\n\0\0\2"), (b"\3A-0", None), (b"\3a-0", None), None, 1)
 MEMORIES: dict[Kind, list[Memory]] = {
     Kind.SERVICE: [ServiceFact("n", "a", headless=True), ServiceFact("n", "b", (b"\n\0\0\3",), ports=(HTTP,))],
     Kind.ENDPOINT_SLICE: [SLICE],
@@ -99,6 +99,8 @@ HEAD = frame(0, HEADER)
         frame(0, msgspec.structs.replace(HEADER, known={"Pea": 1.0})),
         HEAD + frame(2, [msgspec.structs.replace(SLICE, ready=3)]),
         HEAD + frame(2, [msgspec.structs.replace(SLICE, names=(None,))]),
+        HEAD + frame(2, [msgspec.structs.replace(SLICE, folded=(None,))]),
+        HEAD + frame(2, [msgspec.structs.replace(SLICE, names=None)]),
         HEAD + frame(2, [msgspec.structs.replace(SLICE, texts=(None,) * 3)]),
         HEAD + frame(1, ["x"]) * 2,
     ],

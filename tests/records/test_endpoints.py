@@ -29,7 +29,7 @@ def test_nothing_is_kept_of_endpoints_that_are_called_after_their_ipv4_address()
 
 def test_names_that_need_no_folding_are_kept_once() -> None:
     endpoints = boiled(endpoint("10.0.0.1", host="web-0"), endpoint("10.0.0.2", host="0"))
-    assert endpoints.folded is endpoints.names
+    assert endpoints.folded is None
     loud = boiled(endpoint("10.0.0.1", host="Web-0"), endpoint("10.0.0.2"))
     assert loud.names == (b"\x05Web-0", None)
     assert loud.folded == (b"\x05web-0", None)
