@@ -212,7 +212,8 @@ class _Daemon:
 
     def _take(self, records: Table, change: Change) -> None:
         """One change of the cluster: nobody is told what was before, once this returns."""
-        self._engine.records_changed(records.apply(change, int(time.time())))
+        if owners := records.apply(change, int(time.time())):
+            self._engine.records_changed(owners)
         if self._keeper is not None:
             self._keeper.changed()
         if self._following.follows_services:

@@ -137,15 +137,15 @@ class Holdings:
     # thousand endpoints are there in a third of the time.
 
     def _hold(self, fact: Fact | SliceMemory) -> None:
-        if isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
-            self._hold_service(fact)
-        elif isinstance(fact, _SLICES) and self._holds(fact) and (key := fact.key) not in self._slices:
+        if isinstance(fact, _SLICES) and self._holds(fact) and (key := fact.key) not in self._slices:
             self._hold_slice(key, fact.service, self._endpoints(fact))
+        elif isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
+            self._hold_service(fact)
         else:
             self._put(fact, set())
 
     def _hold_slice(self, key: Key, service_name: str, endpoints: Endpoints) -> None:
-        home = self._namespace(key.namespace)
+        home = self._namespaces.get(key.namespace) or self._namespace(key.namespace)
         service = home.services.get(service_name)
         if service is None:
             service = home.services[service_name] = HeldService(home, service_name)
@@ -160,7 +160,7 @@ class Holdings:
             self._reverse.link(addresses, held)
 
     def _hold_service(self, fact: ServiceFact) -> None:
-        home = self._namespace(fact.namespace)
+        home = self._namespaces.get(fact.namespace) or self._namespace(fact.namespace)
         service = home.services.get(fact.name)
         if service is not None and (service.fact is not None or fact.publish_not_ready):
             self._put(fact, set())
