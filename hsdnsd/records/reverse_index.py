@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import chain, repeat
 
 from hsdnsd.records.addresses import AddressRange
 from hsdnsd.records.held import HeldService, HeldSlice
@@ -42,6 +43,18 @@ class ReverseIndex:
                     self._ordered[len(address)].add(address)
             else:
                 self._holders[address] = (*there, holder) if isinstance(there, tuple) else (there, holder)
+
+    def link_all(self, links: Collection[tuple[Collection[bytes], Holder]]) -> None:
+        """As `link` for each."""
+        if not self._holders and not self._ordered:
+            addresses = chain.from_iterable([there for there, _ in links])
+            holders = chain.from_iterable([repeat(holder, len(there)) for there, holder in links])
+            self._holders.update(zip(addresses, holders, strict=True))
+            if len(self._holders) == sum([len(there) for there, _ in links]):
+                return
+            self._holders.clear()  # somebody shares an address with another
+        for there, holder in links:
+            self.link(there, holder)
 
     def unlink(self, addresses: Iterable[bytes], holder: Holder) -> None:
         """`holder` has these addresses no longer, each of which it had."""

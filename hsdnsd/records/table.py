@@ -74,8 +74,7 @@ class Table(Holdings):
     def recall(self, kind: Kind, memories: Iterable[Memory], unix_time: int) -> None:
         """Hold what is remembered of a kind of which nothing has been told yet; its first list, or `forget`, ends
         that. To be called before anybody is answered."""
-        for memory in memories:
-            self._hold(memory)
+        self._hold_all(memories)
         self._recalled[kind] = set(self._keys(kind))
         self.serial = max(self.serial, unix_time)
 
