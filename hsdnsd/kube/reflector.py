@@ -3,9 +3,9 @@
 A list comes in pages, which the API server compresses; where that does not work, as one stream with the watch
 (`sendInitialEvents`), which takes it twice the work and fifteen times the octets. Lists never name a resourceVersion,
 so the API server answers them with a consistent read: however old the server's own cache, a list never takes the zone
-back in time. A watch goes on from the version that the last event or bookmark
-told, and whenever that is in doubt (410 in any of its forms, an ERROR event, junk, versions that run backwards) the
-resource is listed again, and what is gone by then is deleted.
+back in time. A watch goes on from the version that the last event or bookmark told, and whenever that is in doubt (410
+in any of its forms, an ERROR event, junk, versions that run backwards) the resource is listed again, and what is gone
+by then is deleted.
 """
 
 from __future__ import annotations
