@@ -8,6 +8,7 @@ cdef enum:
     IS_NEGATIVE = 4  # no records in the answer section
     IS_OVERSIZE = 8  # too long for any asker over UDP: TC for all, no records held
     IS_ASKED = 16  # somebody asked since the hand of the queue came by
+    HAS_EDE = 32
 
 cdef struct Entry:
     uint64_t hash
@@ -28,6 +29,7 @@ cdef struct Entry:
     uint16_t rotate_count
     uint16_t rotate_size
     uint16_t key_size
+    uint16_t ede  # info code of the Extended DNS Error
     uint8_t rcode
     uint8_t flags
     # Behind it in the same block: ttl_count offsets of 16 bits, key_size octets of key, body_size octets of body.

@@ -4,9 +4,11 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from hsdnsd.native._entry cimport IS_AUTHORITATIVE, IS_FIXED, IS_OVERSIZE, body_of, ttls_of
+from hsdnsd.native._entry cimport HAS_EDE, IS_AUTHORITATIVE, IS_FIXED, IS_OVERSIZE, body_of, ttls_of
 from hsdnsd.native._gate cimport DO_BIT
-from hsdnsd.native._wire cimport AA, CD, DO, HEADER_SIZE, OPT, OPT_SIZE, QR, RA, RD, TC, put16, put32, u32
+from hsdnsd.native._wire cimport (
+    AA, CD, DO, EDE_SIZE, HEADER_SIZE, OPT, OPT_SIZE, OPTION_EDE, QR, RA, RD, TC, put16, put32, u32
+)
 
 
 cdef inline void _age(uint8_t* ttl, uint32_t age) noexcept nogil:
@@ -23,6 +25,14 @@ cdef inline void _write_opt(uint8_t* at, bint do) noexcept nogil:
     put16(at + 5, 0)
     put16(at + 7, DO if do else 0)
     put16(at + 9, 0)
+
+
+cdef inline void _write_ede(uint8_t* opt, uint16_t info_code) noexcept nogil:
+    """Put an Extended DNS Error into an OPT without options."""
+    put16(opt + 9, EDE_SIZE)
+    put16(opt + 11, OPTION_EDE)
+    put16(opt + 13, EDE_SIZE - 4)
+    put16(opt + 15, info_code)
 
 
 cdef inline void _copy_rotated(Entry* entry, uint32_t turn, uint8_t* out) noexcept nogil:
@@ -48,8 +58,8 @@ cdef size_t write_reply(
 ) noexcept nogil:
     """Write the reply into `out`, at least MAX_REPLY octets long; returns its length.
 
-    `query` is the datagram that `question` was read from. What does not fit into the asker's limit becomes TC
-    without records; header, question and OPT alone are at most 282 octets, and the limit is 512 or more.
+    `query` is the datagram that `question` was read from. What does not fit into the asker's limit loses its EDE, and
+    then becomes TC without records; header, question and OPT alone are at most 282 octets, and the limit is 512 or more.
     """
     cdef size_t at = HEADER_SIZE + question.octets
     cdef bint fits = may_hold(entry, question)
@@ -76,4 +86,7 @@ cdef size_t write_reply(
     if question.has_opt:
         _write_opt(out + at, question.asked & DO_BIT)
         at += OPT_SIZE
+        if fits and entry.flags & HAS_EDE and at + EDE_SIZE <= question.limit:
+            _write_ede(out + at - OPT_SIZE, entry.ede)
+            at += EDE_SIZE
     return at

@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from hsdnsd.native._entry cimport (
-    IS_ASKED, IS_AUTHORITATIVE, IS_FIXED, IS_NEGATIVE, IS_OVERSIZE, Entry, body_of, key_of, ttls_of
+    HAS_EDE, IS_ASKED, IS_AUTHORITATIVE, IS_FIXED, IS_NEGATIVE, IS_OVERSIZE, Entry, body_of, key_of, ttls_of
 )
 from hsdnsd.native._gate cimport CD_BIT, DO_BIT, MAX_KEY, Question, is_special, read_question
 from hsdnsd.native._reply cimport MAX_REPLY, may_hold, write_reply
@@ -254,11 +254,13 @@ cdef Entry* _new_entry(
     entry.expires = expires
     entry.refresh_at = refresh_at
     entry.rcode = answer.rcode
+    entry.ede = 0 if answer.ede is None else answer.ede
     entry.flags = (
         (IS_AUTHORITATIVE if answer.aa else 0)
         | (IS_FIXED if answer.fixed else 0)
         | (IS_NEGATIVE if not answer.an else 0)
         | (IS_OVERSIZE if oversize else 0)
+        | (HAS_EDE if answer.ede is not None else 0)
     )
     entry.key_size = <uint16_t>key_size
     entry.body_size = <uint16_t>len(body)
@@ -344,7 +346,7 @@ cdef class Table:
         check_name(name)
         check_answer(answer)
         key_size = _write_key(name, qtype, question.do, question.cd, key)
-        if answer.ede is not None or is_special(qtype):
+        if is_special(qtype):
             return
         entry = _new_entry(key, key_size, answer, made, expires, refresh_at)
         entry.owner = <uint32_t>(OWNER_SLOTS if owner is None else self._slot(owner))

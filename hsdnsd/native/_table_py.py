@@ -179,7 +179,7 @@ class Table:
     ) -> None:
         check_name(question.name)
         check_answer(answer)
-        if answer.ede is not None or is_special(question.qtype):
+        if is_special(question.qtype):
             return
         slot = _NOBODY if owner is None else self._slot(owner)
         key = (bytes(question.name), question.qtype, question.do, question.cd)

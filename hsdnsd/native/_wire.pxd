@@ -5,6 +5,8 @@ from libc.stdint cimport uint8_t, uint32_t
 cdef enum:
     HEADER_SIZE = 12
     OPT_SIZE = 11  # an OPT record without options
+    EDE_SIZE = 6  # an Extended DNS Error without text (RFC 8914 section 2)
+    OPTION_EDE = 15
     MAX_NAME = 255
     MAX_LABEL = 63
     MAX_TTL = 0x7FFFFFFF

@@ -33,6 +33,8 @@ def check_answer(answer: Answer) -> None:
         raise ValueError("the rotating run lies outside of the answer's body")
     if not 0 <= answer.rcode <= 15:
         raise ValueError("an RCODE above 15 needs an OPT of its own")
+    if answer.ede is not None and not 0 <= answer.ede <= 0xFFFF:
+        raise ValueError("an info code of an Extended DNS Error has 16 bits")
     # One more record may come behind the additional ones: the OPT.
     if not (0 <= answer.an <= 0xFFFF and 0 <= answer.ns <= 0xFFFF and 0 <= answer.ar < 0xFFFF):
         raise ValueError("the number of records has no room in a header")

@@ -132,7 +132,7 @@ class Table(Protocol):
     ) -> None:
         """Keep an answer in place of an older one, until `expires` or until its owner changes; by default for ever.
 
-        An answer with EDE, for a QTYPE that the gate always sends up (OPT, NXNAME, 249 to 255), or heavier than the
+        An answer for a QTYPE that the gate always sends up (OPT, NXNAME, 249 to 255), or heavier than the
         whole bound, is not kept. Answers that are not `fixed` are given to askers with RD only.
 
         Args:

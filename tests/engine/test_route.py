@@ -260,3 +260,8 @@ class TestClusterDns:
         reply = world.answer("db.shop.svc.cluster.local.")
         assert (rcode(reply), ede(reply)) == ("SERVFAIL", EDE.NOT_READY)
         assert world.sent == []
+        assert not world.finished.held
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, ()), 1))
+        world.engine.records_changed(world.table.apply(Replaced(Kind.NAMESPACE, ()), 1))
+        world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 1))
+        assert rcode(world.answer("db.shop.svc.cluster.local.")) == "NXDOMAIN"

@@ -45,13 +45,14 @@ def test_a_sound_answer(answer: Answer) -> None:
         Answer(0, False, 1, 0, 0, bytes(65536), b"", 0),
         Answer(16, False, 0, 0, 0, b"", b"", 0),
         Answer(-1, False, 0, 0, 0, b"", b"", 0),
+        Answer(0, False, 0, 0, 0, b"", b"", 0, ede=65536),
         Answer(0, False, 65536, 0, 0, b"", b"", 0),
         Answer(0, False, 1, -1, 0, b"", b"", 0),
         Answer(0, False, 1, 0, 65535, b"", b"", 0),
     ],
 )
 def test_an_answer_that_contradicts_itself(answer: Answer) -> None:
-    with pytest.raises(ValueError, match=r"TTL|run|RCODE|records|body"):
+    with pytest.raises(ValueError, match=r"TTL|run|RCODE|Error|records|body"):
         check_answer(answer)
 
 

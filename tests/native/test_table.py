@@ -134,12 +134,6 @@ def test_owners_share_a_counter_seldom(twin: Twin) -> None:
     assert kept > 450
 
 
-def test_what_has_to_be_said_in_an_option_is_not_kept(twin: Twin) -> None:
-    table = twin.Table()
-    table.put(Question(NAME), Answer(2, False, 0, 0, 0, b"", b"", 0, ede=23), 0.0, 10.0)
-    assert table.entries == (0, 0)
-
-
 def test_what_cannot_be_copied_blindly_is_refused(twin: Twin) -> None:
     table = twin.Table()
     with pytest.raises(ValueError, match="TTL"):

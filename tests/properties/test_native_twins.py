@@ -33,15 +33,15 @@ def answers(draw: st.DrawFn, name: Name) -> Answer:
     ttl = draw(st.sampled_from((0, 1, 5, 300, 0x7FFFFFFF)))
     count = draw(st.integers(0, 6) | st.integers(25, 95))
     aa, fixed = draw(st.booleans()), draw(st.booleans())
+    ede = draw(st.none() | st.integers(0, 65535))
     if count == 0:
-        return build_answer(
-            name, draw(st.integers(0, 15)), (), [SOA] if draw(st.booleans()) else [], aa=aa, fixed=fixed
-        )
+        soa = [SOA] if draw(st.booleans()) else []
+        return build_answer(name, draw(st.integers(0, 15)), (), soa, aa=aa, fixed=fixed, ede=ede)
     target = Name(b"\6target" + NAMES[0]) if draw(st.booleans()) else name
     rdatas = tuple(bytes([10, 0, 0, number]) for number in range(count))
     chain = [RRset(name, 5, 60, (target,))] if target != name else []
     glue = [RRset(folded("ns.example"), 1, 7, (bytes(4),))] if draw(st.booleans()) else []
-    return build_answer(name, 0, [*chain, RRset(target, 1, ttl, rdatas)], (), glue, aa=aa, fixed=fixed)
+    return build_answer(name, 0, [*chain, RRset(target, 1, ttl, rdatas)], (), glue, aa=aa, fixed=fixed, ede=ede)
 
 
 @st.composite
