@@ -59,7 +59,7 @@ cdef size_t write_reply(
     """Write the reply into `out`, at least MAX_REPLY octets long; returns its length.
 
     `query` is the datagram that `question` was read from. What does not fit into the asker's limit loses its EDE, and
-    then becomes TC without records; header, question and OPT alone are at most 282 octets, and the limit is 512 or more.
+    then becomes TC without records; header, question and OPT alone are at most 282 octets, the limit 512 or more.
     """
     cdef size_t at = HEADER_SIZE + question.octets
     cdef bint fits = may_hold(entry, question)
