@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.cluster import Cluster, generate, manifests
 from bench.errors import BenchError
 from bench.plan import MISS_RATE, MISSES_A_SECOND, Plan
 from bench.process import Process, free_port, running
-from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Key, Sample
+from bench.samples import FLOOD, GENERATORS, LATENCY, MEMORY, RATE, TAIL, Figures, Key, Sample
 from bench.scenarios import hit_scenarios, miss_scenario
 from bench.servers import FLOOR, HSDNSD, UPSTREAM
 from bench.servers.base import Server, Site
@@ -74,13 +74,18 @@ def run(plan: Plan, on: Ground) -> Iterator[Sample | Failure]:
         for server in plan.turn(number - 1):
             yield from _one_server(plan, on, server, number)
         if plan.misses:
-            yield from _upstream_itself(plan, on, number)
+            yield _upstream_itself(plan, on, number)
         if plan.tail:
-            try:
-                figures = tail.measure_tail(plan, on.folder, on.shared, on.upstream_port)
-                yield Sample(Key(HSDNSD.name, TAIL, TAIL), number, figures)
-            except (BenchError, OSError) as error:  # OSError: somebody did not answer in time
-                yield Failure(f"{HSDNSD.name}, tail: {error}")
+            key = Key(HSDNSD.name, TAIL, TAIL)
+            yield _sample(key, number, lambda: tail.measure_tail(plan, on.folder, on.shared, on.upstream_port))
+
+
+def _sample(key: Key, number: int, figures: Callable[[], Figures]) -> Sample | Failure:
+    """One measurement; what disturbs it costs that one, not those of half an hour before."""
+    try:
+        return Sample(key, number, figures())
+    except (BenchError, OSError) as error:  # OSError: somebody did not answer in time
+        return Failure(f"{key.server}, {key.scenario or key.measure}: {error}")
 
 
 def _one_server(plan: Plan, on: Ground, server: Server, number: int) -> Iterator[Sample | Failure]:
@@ -119,30 +124,38 @@ def _one_server(plan: Plan, on: Ground, server: Server, number: int) -> Iterator
         if scenarios:
             yield Sample(Key(server.name, "", MEMORY), number, {"octets": process.memory()})
         if server is FLOOR and scenarios:
-            figures = measure.compare_generators(target, scenarios[0], rate=plan.rate, seconds=plan.seconds)
-            yield Sample(Key(server.name, "", GENERATORS), number, figures)
+            yield _sample(
+                Key(server.name, "", GENERATORS),
+                number,
+                lambda: measure.compare_generators(target, scenarios[0], rate=plan.rate, seconds=plan.seconds),
+            )
         if plan.misses_of(server):
             yield from _misses(plan, server, target, number)
 
 
 def _misses(plan: Plan, server: Server, target: measure.Target, number: int) -> Iterator[Sample | Failure]:
     seconds = plan.seconds
-    try:
-        fresh = miss_scenario(f"rate{number}", int(MISSES_A_SECOND * seconds))
-        figures = measure.greatest_rate(target, fresh, edns=False, seconds=seconds, once=True)
-        yield Sample(Key(server.name, "miss", RATE), number, figures)
-        fresh = miss_scenario(f"latency{number}", int(MISS_RATE * seconds) + 1)
-        figures = measure.latencies(target, fresh, edns=False, rate=MISS_RATE, seconds=seconds)
-        yield Sample(Key(server.name, "miss", LATENCY), number, figures)
-    except BenchError as error:
-        yield Failure(f"{server.name}, miss: {error}")
+    fresh = miss_scenario(f"rate{number}", int(MISSES_A_SECOND * seconds))
+    yield _sample(
+        Key(server.name, "miss", RATE),
+        number,
+        lambda: measure.greatest_rate(target, fresh, edns=False, seconds=seconds, once=True),
+    )
+    yield _miss_latencies(plan, server, target, f"latency{number}", number)
 
 
-def _upstream_itself(plan: Plan, on: Ground, number: int) -> Iterator[Sample]:
+def _miss_latencies(plan: Plan, server: Server, target: measure.Target, tag: str, number: int) -> Sample | Failure:
+    fresh = miss_scenario(tag, int(MISS_RATE * plan.seconds) + 1)
+    return _sample(
+        Key(server.name, "miss", LATENCY),
+        number,
+        lambda: measure.latencies(target, fresh, edns=False, rate=MISS_RATE, seconds=plan.seconds),
+    )
+
+
+def _upstream_itself(plan: Plan, on: Ground, number: int) -> Sample | Failure:
     """What a miss would cost if nobody stood between."""
     folder = on.folder / f"{UPSTREAM.name}-{number}"
     folder.mkdir()
     target = measure.Target(on.upstream, on.upstream_port, plan.generator_core, plan.generator_core, on.shared, folder)
-    fresh = miss_scenario("direct", int(MISS_RATE * plan.seconds) + 1)
-    figures = measure.latencies(target, fresh, edns=False, rate=MISS_RATE, seconds=plan.seconds)
-    yield Sample(Key(UPSTREAM.name, "miss", LATENCY), number, figures)
+    return _miss_latencies(plan, UPSTREAM, target, "direct", number)
