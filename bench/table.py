@@ -166,14 +166,13 @@ def _memory(report: Report) -> Iterator[str]:
 
 
 def _misses(report: Report) -> Iterator[str]:
-    direct = median(report.summary, Key(UPSTREAM.name, "miss", LATENCY), "p50")
+    direct = Key(UPSTREAM.name, "miss", LATENCY)
     rows = []
     for server in (*report.servers, UPSTREAM):
         rate, latency = (Key(server.name, "miss", measure) for measure in (RATE, LATENCY))
         if rate not in report.summary and latency not in report.summary:
             continue
-        p50 = median(report.summary, latency, "p50")
-        added = NONE if p50 is None or direct is None or server is UPSTREAM else f"{p50 - direct:,.0f}"
+        added = NONE if server is UPSTREAM else _added(report.summary, latency, direct)
         per_second = _per_second(report.summary, rate)
         rows.append(
             _row(_title(server), _cpu(report.summary, rate), per_second, _latency(report.summary, latency), added)
@@ -184,11 +183,18 @@ def _misses(report: Report) -> Iterator[str]:
     yield _text(
         "The upstream is a C program on the generator's core that answers at once. CPU time in microseconds for a",
         "miss, and misses per second, under dnsperf's closed loop; latency in microseconds at 1,000 misses a second,",
-        "p50 / p99 / p99.9; added: p50 less that of the upstream asked directly.",
+        "p50 / p99 / p99.9; added: p50 and p99 less those of the upstream asked directly.",
     )
     yield from _table_head(["", "CPU", "per second", "latency", "added"])
     yield from rows
     yield ""
+
+
+def _added(summary: Summary, key: Key, direct: Key) -> str:
+    """How much longer an answer takes than a direct one, p50 / p99."""
+    pairs = [(median(summary, key, name), median(summary, direct, name)) for name in ("p50", "p99")]
+    told = [f"{whole - part:,.0f}" for whole, part in pairs if whole is not None and part is not None]
+    return " / ".join(told) or NONE
 
 
 def _tail(report: Report) -> Iterator[str]:

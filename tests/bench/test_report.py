@@ -105,7 +105,7 @@ def test_latencies_memory_misses_and_tail_are_told(report: Report) -> None:
     assert latencies["CoreDNS"][0] == "200 / 400 / 600 (12 lost)"
     assert rows(text, "Resident memory") == {"": ["MiB"], "---": ["---:"], "**hsdnsd**": ["40"]}
     misses = rows(text, "Misses")
-    assert misses["**hsdnsd**"] == ["50.0 (12.5 + 37.5)", "20,000", "90 / 180 / 270", "75"]
+    assert misses["**hsdnsd**"] == ["50.0 (12.5 + 37.5)", "20,000", "90 / 180 / 270", "75 / 150"]
     assert misses[UPSTREAM.title][-2:] == ["15 / 30 / 45", "-"]
     tail = rows(text, "The daemon's tail")
     assert tail["in quiet"] == ["21", "42", "63", "84", "0"]
