@@ -85,7 +85,7 @@ cdef class Flights:
         if sky.flights != NULL:
             for number in range(1, sky.fresh):
                 _free_parts(&sky.flights[number])
-                if sky.flights[number].state in (ALOFT, HANDED):
+                if sky.flights[number].state == HANDED:
                     close(sky.flights[number].fd)
         while sky.landed_first != NULL:
             landed = sky.landed_first
