@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.scripts import SCRIPTS
-from tests.support.trials import Trial, problems_of
+from tests.support.trials import Trial
 
 
 def ways(script: str) -> list[Trial]:
@@ -19,14 +19,6 @@ def ways(script: str) -> list[Trial]:
         Trial(script, (False,), threads=1, helped=True),
         Trial(script, (False, True), threads=1),
     ]
-
-
-@pytest.fixture(scope="module")
-def problems(request: pytest.FixtureRequest) -> dict[str, list[Exception]]:
-    """Of all scripts that this run of the tests is about, by script."""
-    names = {item.name for item in request.session.items}
-    chosen = [script for script in SCRIPTS if f"test_on_real_sockets[{script}]" in names]
-    return problems_of(trial for script in chosen for trial in ways(script))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

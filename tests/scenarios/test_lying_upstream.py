@@ -12,7 +12,7 @@ import itertools
 import pytest
 
 from tests.support.scripts import SCRIPTS
-from tests.support.trials import Trial, problems_of
+from tests.support.trials import Trial
 from tests.support.verdicts import TABLE
 
 
@@ -25,14 +25,6 @@ def ways(script: str) -> list[Trial]:
         Trial(script, (client_tcp,), upstream_tcp, stale)
         for client_tcp, upstream_tcp, stale in itertools.product((False, True), repeat=3)
     ]
-
-
-@pytest.fixture(scope="module")
-def problems(request: pytest.FixtureRequest) -> dict[str, list[Exception]]:
-    """Of all scripts that this run of the tests is about, by script."""
-    names = {item.name for item in request.session.items}
-    chosen = [script for script in SCRIPTS if f"test_on_real_sockets[{script}]" in names]
-    return problems_of(trial for script in chosen for trial in ways(script))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
