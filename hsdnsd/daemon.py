@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import uvloop
@@ -41,6 +41,7 @@ from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.net.tls import client_context
 from hsdnsd.net.upstream import Exchanges
 from hsdnsd.records.model import Change
+from hsdnsd.records.result import Owner
 from hsdnsd.records.table import Table
 from hsdnsd.records.zone import Zone
 from hsdnsd.reload import Reloader
@@ -146,7 +147,7 @@ class _Daemon:
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
                 if self._keeper is not None:
-                    keeper = self._keeper.run(self._engine.records_changed)
+                    keeper = self._keeper.run(self._end_answers)
                     parts.append(running.create_task(_for_ever("snapshot", keeper)))
                 parts.append(running.create_task(_for_ever("configuration", reloader.run())))
                 self._running = running
@@ -213,7 +214,7 @@ class _Daemon:
     def _take(self, records: Table, change: Change) -> None:
         """One change of the cluster: nobody is told what was before, once this returns."""
         if owners := records.apply(change, int(time.time())):
-            self._engine.records_changed(owners)
+            self._end_answers(owners)
         if self._keeper is not None:
             self._keeper.changed()
         if self._following.follows_services:
@@ -225,6 +226,9 @@ class _Daemon:
             # What is held now is held for long: the collector need not walk it again (and stop the loop for that, as
             # one last walk before would).
             gc.freeze()
+
+    def _end_answers(self, owners: Iterable[Owner]) -> None:
+        self._engine.records_changed(owners, time.monotonic())
 
     def _open_keeper(self) -> Keeper | None:
         config = self._config

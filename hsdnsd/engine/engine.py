@@ -6,6 +6,7 @@ call it drains `replies`, `sends`, `closes`, `deafened` and `looping`, and arms 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
@@ -18,9 +19,10 @@ from hsdnsd.engine.aloft import Flown, Grant, Threads, grant
 from hsdnsd.engine.counters import Counters, Outcome
 from hsdnsd.engine.exchange import MAX_MESSAGES, Exchange, ExchangeOptions, Send
 from hsdnsd.engine.exchanges import Exchanges
-from hsdnsd.engine.fit import build_own, for_udp
+from hsdnsd.engine.fit import build_own, fits_udp, for_udp
 from hsdnsd.engine.lookup import Lookup
 from hsdnsd.engine.loops import LoopProbes
+from hsdnsd.engine.renewal import Renewal
 from hsdnsd.engine.resolver import Bounds, Resolver
 from hsdnsd.engine.rewrite import renamed, restored
 from hsdnsd.engine.route import LocalOptions, Route
@@ -35,6 +37,9 @@ from hsdnsd.wire.query import Query, Question, Refusal, error_reply, read_query_
 from hsdnsd.wire.rrset import RRset, hinfo_rdata
 
 SILENCE = b""
+# Answers that one change has made again. It may end thousands; the others wait to be asked for, as making one takes a
+# tenth of a millisecond, and the event loop is not to be held.
+_RENEWED_AT_ONCE = 16
 _FOREVER = float("inf")
 # An answer that is asked for in the last tenth of its life is fetched again before it ends, if it lives long enough
 # for that to be worth a message.
@@ -63,6 +68,10 @@ class Finished(Protocol):
 
     def drop(self, owner: bytes) -> None:
         """Give nobody an answer of this owner any more."""
+        ...
+
+    def given(self, question: Question) -> int:
+        """How often the answer that was last put for a question has been given."""
         ...
 
     def due(self) -> list[tuple[Name, int, bool, bool, int]]:
@@ -117,6 +126,7 @@ class Engine:
         )
         self._looping: list[Upstream] = []
         self._resolver = Resolver(self._route, cache, self._exchanges, counters, self._bounds, coredns, self._publish)
+        self._renewal = Renewal()
         self._turn = 0
 
     @property
@@ -323,13 +333,23 @@ class Engine:
         for exchange in self._exchanges.give_up():
             self._finish(exchange, now)
 
-    def records_changed(self, owners: Iterable[Owner]) -> None:
-        """The own zones changed: nobody is given an answer of these owners any more, once this returns."""
+    def records_changed(self, owners: Iterable[Owner], now: float) -> None:
+        """The own zones changed: nobody is given an answer of these owners any more, once this returns.
+
+        Of those that the packet path has given, some are made again at once (`Renewal`).
+        """
+        ended: list[Query] = []
         for owner in owners:
             if owner == EVERYTHING:
                 self._finished.clear()
+                self._renewal.clear()
             else:
                 self._finished.drop(owner)
+                ended += self._renewal.take(owner)
+        for query in itertools.islice(filter(self._finished.given, ended), _RENEWED_AT_ONCE):
+            name = self._route.final(query.name)
+            if name is not None and self._route.is_own(name):
+                self._make_own(query, name, now)
 
     def static_changed(self, records: StaticRecords) -> None:
         """These are the static records now: nobody is given another answer for their names, once this returns."""
@@ -349,6 +369,11 @@ class Engine:
 
     def _answer_own(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for a name of an own zone; None if a chain is to be followed or an upstream asked."""
+        answer = self._make_own(query, name, now)
+        return None if answer is None else self._reply(answer, query, limit, Outcome.OWN)
+
+    def _make_own(self, query: Query, name: Name, now: float) -> Answer | None:
+        """The same before it is a reply; the packet path gives it from now on."""
         result, _ = self._route.find(name, query.qtype)
         if result is None or result.chase is not None:
             return None
@@ -361,7 +386,9 @@ class Engine:
         if result.owner is not None:
             held = for_udp(query.name, answer)
             self._finished.put(query, held, now, owner=result.owner)
-        return self._reply(answer, query, limit, Outcome.OWN)
+            if fits_udp(query.name, held):
+                self._renewal.note(result.owner, query)
+        return answer
 
     def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for any other name, if it is known or refused; None if an upstream is to be asked."""

@@ -33,9 +33,12 @@ def build_own(name: Name, result: Result, turn: int) -> Answer:
 
 def for_udp(name: Name, answer: Answer) -> Answer:
     """What the packet path is to hold: an answer that no asker over UDP can be given whole, without what it loses."""
-    if answer.extra and HEADER_SIZE + len(name) + 4 + len(answer.body) + OPT_SIZE > EDNS_UDP_SIZE:
-        return without_additional(answer)
-    return answer
+    return without_additional(answer) if answer.extra and not fits_udp(name, answer) else answer
+
+
+def fits_udp(name: Name, answer: Answer) -> bool:
+    """Whether an asker over UDP with EDNS can be given the whole answer."""
+    return HEADER_SIZE + len(name) + 4 + len(answer.body) + OPT_SIZE <= EDNS_UDP_SIZE
 
 
 def _build(name: Name, result: Result, answer: tuple[RRset, ...], additional: tuple[RRset, ...]) -> Answer:

@@ -362,6 +362,23 @@ cdef class Table:
         self.store.generations[slot] += 1
         pthread_mutex_unlock(&self.store.lock)
 
+    def given(self, question):
+        cdef bytes name = question.name
+        cdef uint8_t key[MAX_KEY]
+        cdef size_t key_size
+        cdef uint64_t hash
+        cdef Entry* entry
+        cdef uint32_t given = 0
+        check_name(name)
+        key_size = _write_key(name, question.qtype, question.do, question.cd, key)
+        hash = siphash(self.store.k0, self.store.k1, key, key_size)
+        pthread_mutex_lock(&self.store.lock)
+        entry = self.store.places[_search(&self.store, hash)].entry
+        if entry != NULL and entry.key_size == key_size and memcmp(key_of(entry), key, key_size) == 0:
+            given = entry.turn
+        pthread_mutex_unlock(&self.store.lock)
+        return given
+
     def clear(self):
         pthread_mutex_lock(&self.store.lock)
         self.store.epoch += 1

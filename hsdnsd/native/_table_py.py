@@ -201,6 +201,10 @@ class Table:
         slot = self._slot(owner)
         self._generations[slot] = self._generations.get(slot, 0) + 1
 
+    def given(self, question: Question) -> int:
+        entry = self._entries.get((bytes(question.name), question.qtype, question.do, question.cd))
+        return 0 if entry is None else entry.turn
+
     def clear(self) -> None:
         self._epoch += 1
 

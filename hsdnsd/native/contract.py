@@ -149,6 +149,11 @@ class Table(Protocol):
         """Nobody who asks after this has returned is given an answer of this owner. O(1)."""
         ...
 
+    def given(self, question: Question) -> int:
+        """How often the answer that was last put for a question has been given, whether or not it still is; 0 if
+        nothing is held."""
+        ...
+
     def clear(self) -> None:
         """Forget everything. O(1): room is reclaimed as it is needed."""
         ...

@@ -235,12 +235,12 @@ class TestClusterDns:
         client = world.ask("db.shop.svc.cluster.local.")
         world.upstream_says("db.shop.svc.cluster.local. 30 A 10.0.0.1")
         assert rcode(world.reply_to(client)) == "NOERROR"
-        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1))
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1), world.now)
         assert rcode(world.answer("db.shop.svc.cluster.local.")) == "NXDOMAIN"
 
     def test_endpoints_that_are_not_watched_are_asked_there_and_not_of_the_upstreams(self) -> None:
         world = World((self.WEB,), options=self.OPTIONS, cluster_dns=[SECOND])
-        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1))
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, (self.WEB,)), 1), world.now)
         for name, rtype in (("web-0.web.shop.svc.cluster.local.", "A"), ("7.0.0.10.in-addr.arpa.", "PTR")):
             world.ask(name, rtype)
             assert [send.upstream for send in world.sent] == [SECOND]
@@ -261,7 +261,7 @@ class TestClusterDns:
         assert (rcode(reply), ede(reply)) == ("SERVFAIL", EDE.NOT_READY)
         assert world.sent == []
         assert not world.finished.held
-        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, ()), 1))
-        world.engine.records_changed(world.table.apply(Replaced(Kind.NAMESPACE, ()), 1))
-        world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 1))
+        world.engine.records_changed(world.table.apply(Replaced(Kind.SERVICE, ()), 1), world.now)
+        world.engine.records_changed(world.table.apply(Replaced(Kind.NAMESPACE, ()), 1), world.now)
+        world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 1), world.now)
         assert rcode(world.answer("db.shop.svc.cluster.local.")) == "NXDOMAIN"

@@ -67,7 +67,7 @@ def world(changes: list[Change]) -> World:
     """The daemon's core that was told so, under the configuration that lies beside them."""
     world = World(options=zone_options(CONFIGURATION))
     for change in changes:
-        world.engine.records_changed(world.table.apply(change, unix_time=int(world.now)))
+        world.engine.records_changed(world.table.apply(change, unix_time=int(world.now)), world.now)
     return world
 
 

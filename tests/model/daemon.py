@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,16 +79,18 @@ class Daemon:
             self._running.result()
 
     def _take(self, change: Change) -> None:
-        self._engine.records_changed(self._table.apply(change, unix_time=1))
+        self._engine.records_changed(self._table.apply(change, unix_time=1), time.monotonic())
         self._told(change)
 
     def ask(self, question: Question, now: float) -> Answer:
         wire = _query(question)
         query = read_query_untrusted(wire, False)
         assert not isinstance(query, Refusal)
-        held = self._finished.held.get((Name(query.name.lower()), query.qtype, query.do, query.cd))
+        key = (Name(query.name.lower()), query.qtype, query.do, query.cd)
+        held = self._finished.held.get(key)
         self._turn += 1
         if held is not None:
+            self._finished.gave[key] += 1
             return _read(render(held[0], query, MAX_MESSAGE, 0, self._turn))
         reply = self._engine.query(wire, 0, "192.0.2.100", True, now)
         return ELSEWHERE if reply is None else _read(reply)

@@ -111,6 +111,23 @@ def test_a_dropped_owner_is_given_to_nobody(twin: Twin) -> None:
     assert not held(table, "b.example")
 
 
+def test_it_tells_how_often_the_present_answer_was_given(twin: Twin) -> None:
+    table = twin.Table()
+    question = Question(NAME, 1, True)
+    assert table.given(question) == 0
+    table.put(question, positive(), 0.0, 10.0, owner=b"owner")
+    assert table.given(question) == 0
+    for _ in range(3):
+        assert table.answer(query(opt=opt(do=True)), 1.0) is not None
+    assert table.given(question) == 3
+    others = (Question(NAME), Question(NAME, 28, True), Question(folded("a")))
+    assert [table.given(other) for other in others] == [0, 0, 0]
+    table.drop(b"owner")
+    assert table.given(question) == 3, "it is told after its end too"
+    table.put(question, positive(), 2.0, 10.0, owner=b"owner")
+    assert table.given(question) == 0
+
+
 def test_clear_forgets_everything(twin: Twin) -> None:
     table = twin.Table()
     for name, owner in (("a.example", b"one"), ("b.example", None)):

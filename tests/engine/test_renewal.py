@@ -1,0 +1,165 @@
+"""Answers that are made again with what they were made from."""
+
+from __future__ import annotations
+
+import copy
+
+from hsdnsd.engine import engine
+from hsdnsd.engine.renewal import MAX_OWNERS, MAX_QUESTIONS, Renewal
+from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Kind, Port, Replaced, ServiceFact
+from hsdnsd.wire.const import Rcode, RRType
+from hsdnsd.wire.name import Name, from_text
+from hsdnsd.wire.query import Query
+from tests.support.world import World
+
+OWNER = b"owner"
+ZONE = "svc.cluster.local"
+
+
+def service(name: str) -> ServiceFact:
+    return ServiceFact("shop", name, headless=True, ports=(Port("http", "tcp", 80),))
+
+
+WEB = service("web")
+
+
+def asked(text: str, qtype: int = RRType.A, *, do: bool = False, cd: bool = False) -> Query:
+    return Query(1, b"", Name(from_text(text).lower()), qtype, True, cd, False, do, do, 1232)
+
+
+def web(*addresses: str, name: str = "web") -> EndpointSliceFact:
+    endpoints = tuple(
+        EndpointFact(((bytes(map(int, text.split("."))), text),), hostname=f"{name}-{number}")
+        for number, text in enumerate(addresses)
+    )
+    return EndpointSliceFact("shop", f"{name}-x", name, endpoints, (Port("http", "tcp", 80),))
+
+
+def asked_often(world: World, name: str, rtype: str = "A", **how: object) -> None:
+    """The engine was asked once, and the packet path ever since."""
+    world.answer(name, rtype, **how)
+    held = {key for key in world.finished.held if key[0] == from_text(name)}
+    assert held
+    world.finished.gave.update(held)
+
+
+def given(world: World, name: str) -> bytes:
+    """The body of what the packet path gives."""
+    return world.finished.held[from_text(name), RRType.A, False, False][0].body
+
+
+class TestRenewal:
+    def test_questions_are_known_by_their_owner(self) -> None:
+        renewal = Renewal()
+        one, other = asked("one.example"), asked("other.example")
+        renewal.note(OWNER, one)
+        renewal.note(b"another", other)
+        assert renewal.take(OWNER) == (one,)
+        assert renewal.take(OWNER) == ()
+        assert renewal.take(b"another") == (other,)
+
+    def test_a_question_is_known_once(self) -> None:
+        renewal = Renewal()
+        first = asked("one.example")
+        variants = [
+            asked("one.example", do=True),
+            asked("one.example", cd=True),
+            asked("one.example", RRType.AAAA),
+            asked("two.example"),
+        ]
+        for query in (first, *variants, asked("ONE.example"), *variants):
+            renewal.note(OWNER, query)
+        assert renewal.take(OWNER) == (first, *variants)
+
+    def test_of_an_owner_the_last_questions_are_kept(self) -> None:
+        renewal = Renewal()
+        queries = [asked(f"{number}.example") for number in range(MAX_QUESTIONS + 3)]
+        for query in queries:
+            renewal.note(OWNER, query)
+        assert renewal.take(OWNER) == tuple(queries[3:])
+
+    def test_the_last_owners_are_kept(self) -> None:
+        renewal = Renewal()
+        query = asked("one.example")
+        for number in range(MAX_OWNERS + 1):
+            renewal.note(b"%d" % number, query)
+        assert renewal.take(b"0") == ()
+        assert all(renewal.take(b"%d" % number) == (query,) for number in range(1, MAX_OWNERS + 1))
+
+    def test_everything_can_be_forgotten(self) -> None:
+        renewal = Renewal()
+        renewal.note(OWNER, asked("one.example"))
+        renewal.clear()
+        assert renewal.take(OWNER) == ()
+
+
+def test_what_is_in_demand_is_made_again_with_a_change() -> None:
+    world = World([WEB, web("10.0.0.1")])
+    asked_often(world, f"web.shop.{ZONE}")
+    asked_often(world, f"web-0.web.shop.{ZONE}")
+    requests = copy.deepcopy(world.counters.requests)
+    world.tell(web("10.0.0.2"))
+    for name in (f"web.shop.{ZONE}", f"web-0.web.shop.{ZONE}"):
+        assert given(world, name).endswith(bytes((10, 0, 0, 2)))
+    assert world.counters.requests == requests, "nobody has asked"
+
+
+def test_it_is_made_again_as_long_as_it_is_given() -> None:
+    world = World([WEB, web("10.0.0.1")])
+    name = f"web.shop.{ZONE}"
+    asked_often(world, name)
+    world.tell(web("10.0.0.2"))
+    assert given(world, name).endswith(bytes((10, 0, 0, 2)))
+    world.tell(web("10.0.0.3"))
+    assert world.finished.held == {}, "nobody was given the second"
+
+
+def test_an_answer_that_came_too_early_is_followed_by_the_right_one() -> None:
+    """A peer of a StatefulSet's that asks before the pod is there: what is asked over and over is NXDOMAIN."""
+    world = World([WEB, web("10.0.0.1")])
+    name = f"web-1.web.shop.{ZONE}"
+    asked_often(world, name)
+    assert world.finished.held[from_text(name), RRType.A, False, False][0].rcode == Rcode.NXDOMAIN
+    world.tell(web("10.0.0.1", "10.0.0.2"))
+    assert given(world, name).endswith(bytes((10, 0, 0, 2)))
+    world.finished.gave.update(world.finished.held.keys())
+    world.tell(web("10.0.0.1"))
+    assert world.finished.held[from_text(name), RRType.A, False, False][0].rcode == Rcode.NXDOMAIN
+
+
+def test_an_answer_too_large_for_udp_waits_to_be_asked_for() -> None:
+    """To make one of a thousand addresses takes milliseconds, and all that the packet path gives of it is TC."""
+    world = World([WEB, web(*(f"10.0.1.{number}" for number in range(100)))])
+    asked_often(world, f"web.shop.{ZONE}")
+    asked_often(world, f"web-7.web.shop.{ZONE}")
+    world.tell(web(*(f"10.0.2.{number}" for number in range(100))))
+    assert [key[0] for key in world.finished.held] == [from_text(f"web-7.web.shop.{ZONE}")]
+
+
+def test_a_change_makes_no_more_than_so_many_again() -> None:
+    """A list may end thousands of answers at once; the event loop is not held for all of them."""
+    names = [f"web{number}" for number in range(2 * engine._RENEWED_AT_ONCE)]
+    slices = tuple(web("10.0.0.1", name=name) for name in names)
+    world = World([*map(service, names), *slices])
+    world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, slices), 1), world.now)
+    for name in names:
+        asked_often(world, f"{name}.shop.{ZONE}")
+    world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 1), world.now)
+    assert len(world.finished.held) == engine._RENEWED_AT_ONCE
+
+
+def test_where_everything_ends_nothing_is_made_again() -> None:
+    world = World([WEB, web("10.0.0.1")])
+    asked_often(world, f"web.shop.{ZONE}")
+    world.engine.records_changed([b"*"], world.now)
+    world.tell(web("10.0.0.2"))
+    assert world.finished.held == {}
+
+
+def test_what_an_upstream_is_to_be_asked_for_is_not_asked_again_by_itself() -> None:
+    """A Service that has become an ExternalName: its answer now ends in a name of somebody else's."""
+    world = World([WEB, web("10.0.0.1")])
+    asked_often(world, f"web.shop.{ZONE}")
+    world.tell(ServiceFact("shop", "web", external_name="elsewhere.example"))
+    assert world.finished.held == {}
+    assert world.sent == []
