@@ -336,9 +336,9 @@ class Engine:
     def records_changed(self, owners: Iterable[Owner], now: float) -> None:
         """The own zones changed: nobody is given an answer of these owners any more, once this returns.
 
-        Of those that the packet path has given, some are made again at once (`Renewal`).
+        Some of those that were asked for, here or of the packet path, are made again at once (`Renewal`).
         """
-        ended: list[Query] = []
+        ended: list[tuple[Query, bool]] = []
         for owner in owners:
             if owner == EVERYTHING:
                 self._finished.clear()
@@ -346,10 +346,11 @@ class Engine:
             else:
                 self._finished.drop(owner)
                 ended += self._renewal.take(owner)
-        for query in itertools.islice(filter(self._finished.given, ended), _RENEWED_AT_ONCE):
+        in_demand = (query for query, asked in ended if asked or self._finished.given(query))
+        for query in itertools.islice(in_demand, _RENEWED_AT_ONCE):
             name = self._route.final(query.name)
             if name is not None and self._route.is_own(name):
-                self._make_own(query, name, now)
+                self._make_own(query, name, now, asked=False)
 
     def static_changed(self, records: StaticRecords) -> None:
         """These are the static records now: nobody is given another answer for their names, once this returns."""
@@ -369,10 +370,10 @@ class Engine:
 
     def _answer_own(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:
         """The reply for a name of an own zone; None if a chain is to be followed or an upstream asked."""
-        answer = self._make_own(query, name, now)
+        answer = self._make_own(query, name, now, asked=True)
         return None if answer is None else self._reply(answer, query, limit, Outcome.OWN)
 
-    def _make_own(self, query: Query, name: Name, now: float) -> Answer | None:
+    def _make_own(self, query: Query, name: Name, now: float, *, asked: bool) -> Answer | None:
         """The same before it is a reply; the packet path gives it from now on."""
         result, _ = self._route.find(name, query.qtype)
         if result is None or result.chase is not None:
@@ -387,7 +388,7 @@ class Engine:
             held = for_udp(query.name, answer)
             self._finished.put(query, held, now, owner=result.owner)
             if fits_udp(query.name, held):
-                self._renewal.note(result.owner, query)
+                self._renewal.note(result.owner, query, asked)
         return answer
 
     def _answer_other(self, query: Query, name: Name, limit: int, now: float) -> bytes | None:

@@ -87,6 +87,7 @@ def test_own_answers_go_to_the_packet_path_until_their_owner_changes() -> None:
     assert {expires for _, expires, _ in world.finished.held.values()} == {float("inf")}
     assert len(world.finished.held) == 2
     world.tell(slice_of("10.0.0.1", "10.0.0.9"))
+    world.tell(slice_of("10.0.0.1", "10.0.0.8"))
     assert [name for name, *_ in world.finished.held] == [from_text("nothing.db.svc.cluster.local")]
     assert len(records(world.answer("postgres.db.svc.cluster.local"))) == 2
 

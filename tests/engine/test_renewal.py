@@ -10,7 +10,7 @@ from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Kind, Port, Re
 from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.name import Name, from_text
 from hsdnsd.wire.query import Query
-from tests.support.world import World
+from tests.support.world import World, rcode
 
 OWNER = b"owner"
 ZONE = "svc.cluster.local"
@@ -35,14 +35,6 @@ def web(*addresses: str, name: str = "web") -> EndpointSliceFact:
     return EndpointSliceFact("shop", f"{name}-x", name, endpoints, (Port("http", "tcp", 80),))
 
 
-def asked_often(world: World, name: str, rtype: str = "A", **how: object) -> None:
-    """The engine was asked once, and the packet path ever since."""
-    world.answer(name, rtype, **how)
-    held = {key for key in world.finished.held if key[0] == from_text(name)}
-    assert held
-    world.finished.gave.update(held)
-
-
 def given(world: World, name: str) -> bytes:
     """The body of what the packet path gives."""
     return world.finished.held[from_text(name), RRType.A, False, False][0].body
@@ -52,77 +44,84 @@ class TestRenewal:
     def test_questions_are_known_by_their_owner(self) -> None:
         renewal = Renewal()
         one, other = asked("one.example"), asked("other.example")
-        renewal.note(OWNER, one)
-        renewal.note(b"another", other)
-        assert renewal.take(OWNER) == (one,)
-        assert renewal.take(OWNER) == ()
-        assert renewal.take(b"another") == (other,)
+        renewal.note(OWNER, one, True)
+        renewal.note(b"another", other, False)
+        assert list(renewal.take(OWNER)) == [(one, True)]
+        assert list(renewal.take(OWNER)) == []
+        assert list(renewal.take(b"another")) == [(other, False)]
 
-    def test_a_question_is_known_once(self) -> None:
+    def test_a_question_is_known_once_and_as_it_was_told_last(self) -> None:
         renewal = Renewal()
-        first = asked("one.example")
-        variants = [
+        queries = [
+            asked("one.example"),
             asked("one.example", do=True),
             asked("one.example", cd=True),
             asked("one.example", RRType.AAAA),
             asked("two.example"),
         ]
-        for query in (first, *variants, asked("ONE.example"), *variants):
-            renewal.note(OWNER, query)
-        assert renewal.take(OWNER) == (first, *variants)
+        for query in (*queries, asked("ONE.example"), *queries):
+            renewal.note(OWNER, query, True)
+        renewal.note(OWNER, queries[1], False)
+        assert list(renewal.take(OWNER)) == [(query, query is not queries[1]) for query in queries]
 
     def test_of_an_owner_the_last_questions_are_kept(self) -> None:
         renewal = Renewal()
         queries = [asked(f"{number}.example") for number in range(MAX_QUESTIONS + 3)]
         for query in queries:
-            renewal.note(OWNER, query)
-        assert renewal.take(OWNER) == tuple(queries[3:])
+            renewal.note(OWNER, query, True)
+        assert [query for query, _ in renewal.take(OWNER)] == queries[3:]
 
     def test_the_last_owners_are_kept(self) -> None:
         renewal = Renewal()
         query = asked("one.example")
         for number in range(MAX_OWNERS + 1):
-            renewal.note(b"%d" % number, query)
-        assert renewal.take(b"0") == ()
-        assert all(renewal.take(b"%d" % number) == (query,) for number in range(1, MAX_OWNERS + 1))
+            renewal.note(b"%d" % number, query, True)
+        assert not renewal.take(b"0")
+        assert all(renewal.take(b"%d" % number) for number in range(1, MAX_OWNERS + 1))
 
     def test_everything_can_be_forgotten(self) -> None:
         renewal = Renewal()
-        renewal.note(OWNER, asked("one.example"))
+        renewal.note(OWNER, asked("one.example"), True)
         renewal.clear()
-        assert renewal.take(OWNER) == ()
+        assert not renewal.take(OWNER)
 
 
-def test_what_is_in_demand_is_made_again_with_a_change() -> None:
+def test_what_was_asked_for_is_made_again_with_a_change() -> None:
     world = World([WEB, web("10.0.0.1")])
-    asked_often(world, f"web.shop.{ZONE}")
-    asked_often(world, f"web-0.web.shop.{ZONE}")
+    names = (f"web.shop.{ZONE}", f"web-0.web.shop.{ZONE}")
+    for name in names:
+        world.answer(name)
     requests = copy.deepcopy(world.counters.requests)
     world.tell(web("10.0.0.2"))
-    for name in (f"web.shop.{ZONE}", f"web-0.web.shop.{ZONE}"):
+    for name in names:
         assert given(world, name).endswith(bytes((10, 0, 0, 2)))
     assert world.counters.requests == requests, "nobody has asked"
 
 
-def test_it_is_made_again_as_long_as_it_is_given() -> None:
+def test_it_is_made_again_as_long_as_the_packet_path_gives_it() -> None:
     world = World([WEB, web("10.0.0.1")])
     name = f"web.shop.{ZONE}"
-    asked_often(world, name)
-    world.tell(web("10.0.0.2"))
-    assert given(world, name).endswith(bytes((10, 0, 0, 2)))
-    world.tell(web("10.0.0.3"))
-    assert world.finished.held == {}, "nobody was given the second"
+    world.answer(name)
+    for number in range(2, 5):
+        world.tell(web(f"10.0.0.{number}"))
+        assert given(world, name).endswith(bytes((10, 0, 0, number)))
+        world.finished.gave.update(world.finished.held)
+    world.tell(web("10.0.0.5"))
+    world.tell(web("10.0.0.6"))
+    assert world.finished.held == {}, "nobody was given the one before"
+    world.answer(name)
+    world.tell(web("10.0.0.7"))
+    assert given(world, name).endswith(bytes((10, 0, 0, 7)))
 
 
 def test_an_answer_that_came_too_early_is_followed_by_the_right_one() -> None:
     """A peer of a StatefulSet's that asks before the pod is there: what is asked over and over is NXDOMAIN."""
     world = World([WEB, web("10.0.0.1")])
     name = f"web-1.web.shop.{ZONE}"
-    asked_often(world, name)
-    assert world.finished.held[from_text(name), RRType.A, False, False][0].rcode == Rcode.NXDOMAIN
+    assert rcode(world.answer(name)) == "NXDOMAIN"
     world.tell(web("10.0.0.1", "10.0.0.2"))
     assert given(world, name).endswith(bytes((10, 0, 0, 2)))
-    world.finished.gave.update(world.finished.held.keys())
+    world.finished.gave.update(world.finished.held)
     world.tell(web("10.0.0.1"))
     assert world.finished.held[from_text(name), RRType.A, False, False][0].rcode == Rcode.NXDOMAIN
 
@@ -130,8 +129,8 @@ def test_an_answer_that_came_too_early_is_followed_by_the_right_one() -> None:
 def test_an_answer_too_large_for_udp_waits_to_be_asked_for() -> None:
     """To make one of a thousand addresses takes milliseconds, and all that the packet path gives of it is TC."""
     world = World([WEB, web(*(f"10.0.1.{number}" for number in range(100)))])
-    asked_often(world, f"web.shop.{ZONE}")
-    asked_often(world, f"web-7.web.shop.{ZONE}")
+    world.answer(f"web.shop.{ZONE}")
+    world.answer(f"web-7.web.shop.{ZONE}")
     world.tell(web(*(f"10.0.2.{number}" for number in range(100))))
     assert [key[0] for key in world.finished.held] == [from_text(f"web-7.web.shop.{ZONE}")]
 
@@ -143,14 +142,14 @@ def test_a_change_makes_no_more_than_so_many_again() -> None:
     world = World([*map(service, names), *slices])
     world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, slices), 1), world.now)
     for name in names:
-        asked_often(world, f"{name}.shop.{ZONE}")
+        world.answer(f"{name}.shop.{ZONE}")
     world.engine.records_changed(world.table.apply(Replaced(Kind.ENDPOINT_SLICE, ()), 1), world.now)
     assert len(world.finished.held) == engine._RENEWED_AT_ONCE
 
 
 def test_where_everything_ends_nothing_is_made_again() -> None:
     world = World([WEB, web("10.0.0.1")])
-    asked_often(world, f"web.shop.{ZONE}")
+    world.answer(f"web.shop.{ZONE}")
     world.engine.records_changed([b"*"], world.now)
     world.tell(web("10.0.0.2"))
     assert world.finished.held == {}
@@ -159,7 +158,7 @@ def test_where_everything_ends_nothing_is_made_again() -> None:
 def test_what_an_upstream_is_to_be_asked_for_is_not_asked_again_by_itself() -> None:
     """A Service that has become an ExternalName: its answer now ends in a name of somebody else's."""
     world = World([WEB, web("10.0.0.1")])
-    asked_often(world, f"web.shop.{ZONE}")
+    world.answer(f"web.shop.{ZONE}")
     world.tell(ServiceFact("shop", "web", external_name="elsewhere.example"))
     assert world.finished.held == {}
     assert world.sent == []
