@@ -33,7 +33,7 @@ def dashed(text: str) -> bytes:
 
 def dashed_address(label: bytes) -> bytes | None:
     """The packed address that a folded label spells, in any spelling: three single dashes make it IPv4, else IPv6."""
-    if label.strip(_DASHED):
+    if label.count(b"-") < 2 or label.strip(_DASHED):  # the shortest address is `--`; most labels are none
         return None
     text = label.decode("ascii")
     try:

@@ -22,7 +22,7 @@ from hsdnsd.wire.const import MAX_NAME, RRType
 from hsdnsd.wire.name import ROOT, Name, from_text
 from hsdnsd.wire.rrset import RRset, srv_rdata
 
-ADDRESS_TYPES: Final = {RRType.A: 4, RRType.AAAA: 16}
+ADDRESS_TYPES: Final[dict[int, int]] = {RRType.A: 4, RRType.AAAA: 16}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ def find_service(
     if not groups:
         return Found() if not options.coredns and _has_ports_below(service, below, visible) else None
     if qtype in ADDRESS_TYPES:
-        rdatas = tuple(dict.fromkeys(_of_family(groups, ADDRESS_TYPES[RRType(qtype)])))
+        rdatas = tuple(dict.fromkeys(_of_family(groups, ADDRESS_TYPES[qtype])))
         return Found(RRset(name, qtype, ttl, rdatas) if rdatas else None)
     if qtype == RRType.SRV:
         return _services(groups, service_name(service, options), name, ttl, options.ttls.srv)

@@ -17,7 +17,7 @@ from hsdnsd.records.reverse import find_reverse
 from hsdnsd.records.rules import Found, find_service
 from hsdnsd.records.table import Table
 from hsdnsd.wire.const import EDE, Rcode, RRType
-from hsdnsd.wire.name import Name, is_within, labels
+from hsdnsd.wire.name import Name, is_within, labels, to_text
 from hsdnsd.wire.rrset import RRset, soa_rdata, txt_rdata
 
 # The version of the DNS specification that is kept to (its section 2.2), and the TTL that CoreDNS gives it.
@@ -60,7 +60,10 @@ class Zone:
 
     def covers(self, name: Name) -> bool:
         """Whether a folded name lies in one of the zones served here (longest suffix). Cannot fail."""
-        return any(is_within(name, zone) for zone in self.zones)
+        for zone in self.zones:  # noqa: SIM110 - on the way of every question; `any` would take twice the time
+            if is_within(name, zone):
+                return True
+        return False
 
     def soa(self, name: Name) -> RRset:
         """The SOA of the zone that a covered folded name lies in, as it stands in denials. Cannot fail."""
@@ -243,7 +246,10 @@ class Zone:
         return _Node(name, zone, read_reverse(left, labels(zone), self._options.coredns))
 
     def _zone_of(self, name: Name) -> Name:
-        return next(zone for zone in self.zones if is_within(name, zone))
+        for zone in self.zones:
+            if is_within(name, zone):
+                return zone
+        raise LookupError(f"{to_text(name)} is in none of the zones")
 
     def _cname(self, name: Name, target: Name) -> RRset:
         return RRset(name, RRType.CNAME, self._options.ttls.external, (target,))

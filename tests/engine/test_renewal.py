@@ -10,7 +10,7 @@ from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Kind, Port, Re
 from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.name import Name, from_text
 from hsdnsd.wire.query import Query
-from tests.support.world import World, rcode
+from tests.support.world import World, query, rcode
 
 OWNER = b"owner"
 ZONE = "svc.cluster.local"
@@ -59,17 +59,17 @@ class TestRenewal:
             asked("one.example", RRType.AAAA),
             asked("two.example"),
         ]
-        for query in (*queries, asked("ONE.example"), *queries):
-            renewal.note(OWNER, query, True)
+        for each in (*queries, asked("ONE.example"), *queries):
+            renewal.note(OWNER, each, True)
         renewal.note(OWNER, queries[1], False)
-        assert list(renewal.take(OWNER)) == [(query, query is not queries[1]) for query in queries]
+        assert list(renewal.take(OWNER)) == [(each, each is not queries[1]) for each in queries]
 
     def test_of_an_owner_the_last_questions_are_kept(self) -> None:
         renewal = Renewal()
         queries = [asked(f"{number}.example") for number in range(MAX_QUESTIONS + 3)]
-        for query in queries:
-            renewal.note(OWNER, query, True)
-        assert [query for query, _ in renewal.take(OWNER)] == queries[3:]
+        for each in queries:
+            renewal.note(OWNER, each, True)
+        assert [each for each, _ in renewal.take(OWNER)] == queries[3:]
 
     def test_the_last_owners_are_kept(self) -> None:
         renewal = Renewal()
@@ -162,3 +162,20 @@ def test_what_an_upstream_is_to_be_asked_for_is_not_asked_again_by_itself() -> N
     world.tell(ServiceFact("shop", "web", external_name="elsewhere.example"))
     assert world.finished.held == {}
     assert world.sent == []
+
+
+def test_who_waited_while_the_answer_was_made_for_another_is_given_it() -> None:
+    world = World([WEB, web("10.0.0.1")])
+    wire = query(f"web.shop.{ZONE}")
+    world.send(wire)
+    before = copy.deepcopy(world.counters.responses)
+    world.finished.ready[wire] = ready = error_of(wire, Rcode.NXDOMAIN)
+    assert world.replies[world.send(wire)] == [ready]
+    own = True
+    assert world.counters.responses[own][Rcode.NXDOMAIN] == before[own][Rcode.NXDOMAIN] + 1
+    assert world.replies[world.send(wire, tcp=True)] != [ready], "what is finished is as UDP has it"
+
+
+def error_of(wire: bytes, code: Rcode) -> bytes:
+    """Any reply, to be known again."""
+    return wire[:2] + bytes((0x85, 0x80 | code)) + wire[4:]
