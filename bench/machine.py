@@ -8,8 +8,32 @@ import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class CpuTime(NamedTuple):
+    """Of all cores since the machine was started, in clock ticks.
+
+    Attributes:
+        stolen: in which somebody would have run, and the hypervisor had given the core to others (proc_stat(5)).
+    """
+
+    stolen: int
+    total: int
+
+    def stolen_since(self, before: CpuTime) -> float:
+        """What the hypervisor has taken in between, as a share."""
+        return (self.stolen - before.stolen) / max(self.total - before.total, 1)
+
+
+def cpu_time(stat: str | None = None) -> CpuTime:
+    """Args: stat: the contents of /proc/stat, which is else read."""
+    text = Path("/proc/stat").read_text() if stat is None else stat
+    # user, nice, system, idle, iowait, irq, softirq, steal; what guests have used is in user and nice as well.
+    fields = [int(field) for field in text.partition("\n")[0].split()[1:9]]
+    return CpuTime(fields[7], sum(fields))
 
 
 def describe() -> dict[str, str]:

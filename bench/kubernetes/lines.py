@@ -15,14 +15,15 @@ def idle(found: Figures) -> str:
 def freshness(found: Figures) -> str:
     return (
         "p50 {p50:.2f} ms, p99 {p99:.2f}, p99.9 {p999:.2f}, max {max:.2f}, {lost} of {updates} lost;"
-        " the API server itself p50 {api_p50:.1f}, p99 {api_p99:.1f}; CPU {cpu:.0f} us an update"
+        " the API server itself p50 {api_p50:.1f}, p99 {api_p99:.1f}; CPU {cpu:.0f} us an update;"
+        " {stolen:.1f} % stolen"
     ).format(**found)
 
 
 def start(found: Figures) -> str:
     return (
         "first right answer after {first:.2f} s, all after {all:.2f} s; {resident:.0f} MiB, at most {peak:.0f};"
-        " CPU {cpu:.2f} s"
+        " CPU {cpu:.2f} s; {stolen:.1f} % stolen"
     ).format(**found)
 
 
@@ -30,7 +31,7 @@ def outage(found: Figures) -> str:
     return (
         "{lost} lost, {wrong} wrong, p50 {p50:.0f} us, p99 {p99:.0f}, p99.9 {p999:.0f}, max {max:.0f}"
         " (quiet: p99.9 {quiet_p999:.0f}, max {quiet_max:.0f}); followed after {followed:.1f} s{when};"
-        " {before:.0f} MiB before, {peak:.0f} at most, {after:.0f} after"
+        " {before:.0f} MiB before, {peak:.0f} at most, {after:.0f} after; {stolen:.1f} % stolen"
     ).format(**found, when="" if found["in_load"] else " (after the load)")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,10 +18,10 @@ from bench.kubernetes import fleet, fresh, lines, outage, recorded, start
 from bench.kubernetes.api import connected, token
 from bench.kubernetes.lab import BOTH, HSDNSD, Lab
 from bench.kubernetes.plan import RATES, Plan
+from bench.kubernetes.rounds import Figures, calm_rounds, watched
 from bench.measure import quantile
 from tests.cluster.control_plane import API_PORT, ControlPlane
 
-Figures = dict[str, Any]
 Say = Callable[[str], None]
 
 IDLE = 10.0  # seconds of rest before memory is read
@@ -34,18 +34,6 @@ ALL = ("--set", "zone.endpoints=all")
 PATIENT = "--request-timeout=10m"
 STREAMED = 10  # watchers whose lists are streamed, for comparison
 MILLI, MICRO = 1e3, 1e6
-COUNTS = (
-    "updates",
-    "lost",
-    "answered",
-    "late",
-    "quiet_lost",
-    "quiet_answered",
-    "quiet_late",
-    "wrong",
-    "checked",
-    "in_load",
-)
 
 
 def small(lab: Lab, plan: Plan, say: Say) -> Iterator[tuple[str, Figures]]:
@@ -97,17 +85,9 @@ def _here(lab: Lab) -> list[str]:
     return [name for name in BOTH if name in lab.programs]
 
 
-def _turns(lab: Lab, rounds: int) -> Iterator[tuple[int, str]]:
-    """The servers in turn, another one first in each round."""
-    here = _here(lab)
-    for number in range(rounds):
-        for name in here if number % 2 == 0 else here[::-1]:
-            yield number, name
-
-
 def _idle(lab: Lab, plane: ControlPlane, say: Say) -> Iterator[tuple[str, Figures]]:
     wanted = start.sample(generate(*SMALL).services[: SMALL[0]])
-    for _, name in _turns(lab, 1):
+    for name in _here(lab):
         with lab.serving(name, plane.kubeconfig()) as server:
             start.await_answers(server, wanted)
             time.sleep(IDLE)
@@ -119,22 +99,22 @@ def _idle(lab: Lab, plane: ControlPlane, say: Say) -> Iterator[tuple[str, Figure
 def _freshness(lab: Lab, plan: Plan, plane: ControlPlane, say: Say) -> Figures:
     asked = fresh.services()
     fill(plane, Cluster(asked, (), ()))
-    found: dict[str, dict[str, list[Figures]]] = {name: {str(rate): [] for rate in RATES} for name in _here(lab)}
 
     async def block(server: Any, rate: int) -> fresh.Freshness:
         async with connected(plane) as api:
             return await fresh.measure(api, server, asked, rate, plan.updates)
 
-    for number, name in _turns(lab, plan.rounds):
+    def measured(number: int, name: str) -> Iterator[tuple[tuple[str, int], Figures]]:
         with lab.serving(name, plane.kubeconfig()) as server:
             for rate in RATES:
-                figures = fresh_figures(uvloop.run(block(server, rate)))
-                found[name][str(rate)].append(figures)
-                say(f"freshness  {name:9} {number + 1}/{plan.rounds} at {rate}/s: {lines.freshness(figures)}")
-    result = {name: {rate: medians(runs) for rate, runs in rates.items()} for name, rates in found.items()}
-    for name, rates in result.items():
-        for rate, figures in rates.items():
-            say(f"freshness  {name:9} at {rate}/s, medians: {lines.freshness(figures)}")
+                figures = watched(lambda rate=rate: fresh_figures(uvloop.run(block(server, rate))))
+                say(f"freshness  {name:9} {number + 1} at {rate}/s: {lines.freshness(figures)}")
+                yield (name, rate), figures
+
+    result: dict[str, Figures] = {name: {} for name in _here(lab)}
+    for (name, rate), figures in calm_rounds(_here(lab), plan.rounds, measured).items():
+        result[name][str(rate)] = figures
+        say(f"freshness  {name:9} at {rate}/s, medians: {lines.freshness(figures)}")
     return result
 
 
@@ -156,29 +136,26 @@ def fresh_figures(found: fresh.Freshness) -> Figures:
 
 def _starts(lab: Lab, plan: Plan, plane: ControlPlane, services: Cluster, say: Say) -> Figures:
     wanted = start.sample(services.services)
-    runs: dict[str, list[Figures]] = {}
     snapshot, kubeconfig = lab.folder / "snapshot", plane.kubeconfig()
-    for _, name in _turns(lab, plan.starts):
+
+    def begin(name: str, *options: str) -> Figures:
+        with lab.serving(name, kubeconfig, *options) as server:
+            first, every = start.await_answers(server, wanted)
+            time.sleep(start.SETTLING)
+            resident, peak = start.memory(server.process.popen.pid)
+            cpu = server.process.cpu().total
+        return {"first": first, "all": every, "resident": resident, "peak": peak, "cpu": cpu}
+
+    def measured(_number: int, name: str) -> Iterator[tuple[str, Figures]]:
         options = ("--set", f"source.snapshot={snapshot}") if name == HSDNSD else ()
         snapshot.unlink(missing_ok=True)
         for label in (name, SNAPSHOT) if name == HSDNSD else (name,):
             # One file for all: a snapshot is good for who has the same.
-            with lab.serving(name, kubeconfig, *options) as server:
-                first, every = start.await_answers(server, wanted)
-                time.sleep(start.SETTLING)
-                resident, peak = start.memory(server.process.popen.pid)
-                cpu = server.process.cpu().total
-            figures = {"first": first, "all": every, "resident": resident, "peak": peak, "cpu": cpu}
-            runs.setdefault(label, []).append(figures)
+            figures = watched(lambda: begin(name, *options))
             say(f"start      {label:9} {lines.start(figures)}")
-    return {label: medians(found) for label, found in runs.items()}
+            yield label, figures
 
-
-def medians(runs: Sequence[Figures]) -> Figures:
-    """Of several runs; counts are added up."""
-    return {name: (sum if name in COUNTS else statistics.median)(each[name] for each in runs) for name in runs[0]} | {
-        "runs": list(runs)
-    }
+    return calm_rounds(_here(lab), plan.starts, measured)
 
 
 def _outages(
@@ -187,17 +164,18 @@ def _outages(
     wanted = start.sample(services.services)
     # The markers are not among the sample that every server is asked for.
     asked, markers = services.services[:ASKED], iter(services.services[ASKED + 1 :])
-    runs: dict[str, list[Figures]] = {}
-    for number, name in _turns(lab, plan.outages):
+
+    def measured(number: int, name: str) -> Iterator[tuple[str, Figures]]:
         with lab.serving(name, plane.kubeconfig()) as server:
             start.await_answers(server, wanted)
             time.sleep(start.SETTLING)
             before = start.memory(server.process.popen.pid)
-            found = outage.measure(server, plane, asked, next(markers), programs, plan.quiet, plan.outage)
-        figures = outage_figures(found, before)
-        runs.setdefault(name, []).append(figures)
-        say(f"outage     {name:9} {number + 1}/{plan.outages}: {lines.outage(figures)}")
-    return {name: medians(found) for name, found in runs.items()}
+            outlast = functools.partial(outage.measure, server, plane, asked, next(markers), programs)
+            figures = watched(lambda: outage_figures(outlast(plan.quiet, plan.outage), before))
+        say(f"outage     {name:9} {number + 1}: {lines.outage(figures)}")
+        yield name, figures
+
+    return calm_rounds(_here(lab), plan.outages, measured)
 
 
 def outage_figures(found: outage.Outage, before: start.Memory) -> Figures:

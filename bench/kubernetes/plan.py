@@ -12,9 +12,9 @@ class Plan(NamedTuple):
     """
     Attributes:
         sections: of SECTIONS.
-        rounds: of freshness, each with both servers; updates: of a round, at each rate.
+        rounds: of freshness that count, each with both servers; updates: of a round, at each rate.
         starts: how often each server is started with the large cluster; outages: how often the API server is killed
-            under each.
+            under each; of those too, that count.
         quiet, outage: seconds of hits before the API server is killed, and in all around that.
         watchers: of the fleet; events: to it, of each sort; event_rate: a second.
         services: headless ones of the large cluster, with ten endpoints each.
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     services: int = 10_000
 
     def seconds(self) -> float:
-        """About how long it takes, of two servers on two cores at rest."""
+        """About how long it takes, of two servers on two cores at rest; up to twice that where they are not."""
         freshness = self.rounds * 2 * (sum(self.updates / rate for rate in RATES) + 3)
         fill = 5 + self.services / 250
         start = self.starts * 3 * 9

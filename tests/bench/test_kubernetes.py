@@ -24,7 +24,7 @@ from bench.errors import BenchError
 from bench.kubernetes import fleet, fresh, start
 from bench.kubernetes.api import bare, moved, slice_path
 from bench.kubernetes.lab import HSDNSD, Running, find
-from bench.kubernetes.measure import ALL, fresh_figures, medians
+from bench.kubernetes.measure import ALL, fresh_figures
 from bench.kubernetes.recorded import Asked, requests
 from bench.process import LOOPBACK, Process
 
@@ -273,11 +273,6 @@ def test_an_api_server_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> 
                 await watching.start()
 
     asyncio.run(body())
-
-
-def test_of_several_runs_counts_are_added_up_and_the_rest_is_the_median() -> None:
-    runs = [{"lost": lost, "p99": p99} for lost, p99 in ((0, 1.0), (2, 9.0), (1, 3.0))]
-    assert medians(runs) == {"lost": 3, "p99": 3.0, "runs": runs}
 
 
 def test_bench_run_leads_there() -> None:

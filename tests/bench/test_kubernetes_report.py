@@ -10,14 +10,26 @@ import pytest
 from bench.kubernetes.plan import QUICK, Plan
 from bench.kubernetes.report import an_event, markdown
 
-LATE = {"p50": 0.3, "p90": 0.9, "p99": 1.9, "p999": 3.0, "max": 4.5, "lost": 0, "updates": 100}
-FRESH = {**LATE, "api_p50": 2.0, "api_p99": 5.0, "cpu": 300.0}
+LATE = {
+    "p50": 0.3,
+    "p90": 0.9,
+    "p99": 1.9,
+    "p999": 3.0,
+    "max": 4.5,
+    "lost": 0,
+    "updates": 100,
+    "stolen": 0.5,
+    "made": 5,
+}
+FRESH: dict[str, Any] = {**LATE, "api_p50": 2.0, "api_p99": 5.0, "cpu": 300.0}
 FRESH["runs"] = [FRESH | {"p99": 1.5}, FRESH | {"p99": 9.5}, dict(FRESH)]
-START = {"first": 0.2, "all": 0.3, "resident": 90.0, "peak": 95.0, "cpu": 0.5, "runs": []}
-OUTAGE = {
+START: dict[str, Any] = {"first": 0.2, "all": 0.3, "resident": 90.0, "peak": 95.0, "cpu": 0.5, "stolen": 0.0, "made": 1}
+START["runs"] = [dict(START)]
+OUTAGE: dict[str, Any] = {
     **{f"{prefix}{name}": 10.0 for prefix in ("", "quiet_") for name in ("p50", "p99", "p999", "max", "late")},
     "lost": 0, "quiet_lost": 0, "answered": 1000, "quiet_answered": 100,
     "wrong": 0, "checked": 50, "followed": 0.5, "in_load": 1, "before": 90.0, "after": 95.0, "peak": 100.0,
+    "stolen": 0.2, "made": 2,
 }  # fmt: skip
 OUTAGE["runs"] = [dict(OUTAGE), OUTAGE | {"followed": 42.0, "in_load": 0}]
 
@@ -69,6 +81,7 @@ def test_rounds_are_told_with_their_spread() -> None:
     text = markdown(DOCUMENT)
     assert "| 1.90 (1.50 - 9.50) |" in text
     assert "| 0.5 (0.5 - 42.0); 1x after the load |" in text
+    assert "| 3 of 5; 0.5 (0.5 - 0.5) |" in text
 
 
 def test_one_round_has_no_spread() -> None:

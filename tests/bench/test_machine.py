@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.machine import cpu_model, describe
+from bench.machine import CpuTime, cpu_model, cpu_time, describe
 
 CPUINFO = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -31,3 +31,15 @@ def test_other_architectures_have_something_to_say() -> None:
 def test_everything_that_a_report_tells_is_there() -> None:
     assert {"commit", "date", "cpu", "cores", "kernel", "system", "load"} == set(describe())
     assert all(describe().values())
+
+
+def test_what_the_hypervisor_takes_is_the_eighth_number() -> None:
+    """proc_stat(5): user nice system idle iowait irq softirq steal guest guest_nice; the last two are in the first."""
+    before = cpu_time("cpu  10 20 30 400 5 6 7 22 3 4\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
+    assert before == CpuTime(22, 500)
+    assert CpuTime(32, 700).stolen_since(before) == 0.05
+    assert before.stolen_since(before) == 0.0
+
+
+def test_this_machine_tells_too() -> None:
+    assert 0 <= cpu_time().stolen <= cpu_time().total
