@@ -57,7 +57,7 @@ class Config(msgspec.Struct, frozen=True):
         int,
         Key(
             "Native threads for each address of `listen`, which give finished answers whatever the daemon is busy "
-            "with; 0: none, its event loop does that too.",
+            "with, each with a spare one for when its core is taken from it; 0: none, the event loop does that too.",
             why="one costs no more CPU than none (3.3 us a hit either way, on one core), and 99 of 100 hits take 1 ms "
             "at most, not 8, while 10,000 Services are listed (docs/decisions.md); more than one is for nodes that ask "
             "more than 200,000 questions a second",

@@ -134,6 +134,8 @@ class _Daemon:
                         sharing=self._engine if settings.may_fly(config) else None,
                     )
                 )
+            # An event is taken in as it comes, not when the turn of whoever has the core is over.
+            native.be_prompt()
             self._driver = listeners.driver
             await self._open_admin(opened, listeners, reloader)
             commands = {"flush": self._flush, "dump": self._dump}

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from hsdnsd.native._batch_py import Batch
     from hsdnsd.native._names_py import NameSet
     from hsdnsd.native._table_py import Table
+    from hsdnsd.native._worker_py import be_prompt
 
     Flights: type[flight_contract.Flights]
     Worker: type[contract.Worker]
 
-__all__ = ["Batch", "Flights", "NameSet", "NativeMissingError", "Table", "Worker", "source_of", "which"]
+__all__ = ["Batch", "Flights", "NameSet", "NativeMissingError", "Table", "Worker", "be_prompt", "source_of", "which"]
 
 _PURE = os.environ.get("HSDNSD_PURE") == "1"
 
@@ -44,3 +45,4 @@ if not TYPE_CHECKING:
     NameSet = _load("names").NameSet
     Table = _load("table").Table
     Worker = _load("worker").Worker
+    be_prompt = _load("worker").be_prompt

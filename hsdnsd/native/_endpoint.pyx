@@ -27,7 +27,7 @@ cdef bint is_of_the_network(int problem) noexcept nogil:
 cdef class Endpoint:
     """See `hsdnsd.native.contract.Batch`, but for `receive`."""
 
-    def __cinit__(self, sock, Table table not None, unsigned int size=contract.BATCH, flights=None):
+    def __cinit__(self, sock, Table table not None, unsigned int size=contract.BATCH, flights=None, spare=False):
         self.sock = sock
         self.table = table
         open_server(&self.server, &table.store, sock, size)

@@ -29,16 +29,17 @@ cdef extern from *:
     void hsdnsd_ask_for_turns(uint64_t nanoseconds) nogil
 
 cdef enum:
-    # The shortest that Linux takes.
-    SHORT_TURN = 100_000  # nanoseconds
+    # In nanoseconds: the shortest that Linux takes, and what one event and its consequences take.
+    SHORT_TURN = 100_000
+    EVENT_TURN = 300_000
 
 
-cdef inline void ask_for_short_turns() noexcept nogil:
-    """Have the calling thread run soon after it is woken, and not for long; needs no privilege.
+cdef inline void ask_for_turns(uint64_t nanoseconds) noexcept nogil:
+    """Have the calling thread run soon after it is woken, and not for longer; needs no privilege.
 
     Since Linux 6.12 a thread with a shorter turn than the one that runs takes its place at once. Otherwise it waits
     until that one's turn, some milliseconds, or even the next tick is over. What forbids it leaves the thread as prompt
     as any other: an older kernel ignores it; a policy that somebody has chosen for the process (chrt) stands; a filter
     of system calls may refuse it.
     """
-    hsdnsd_ask_for_turns(SHORT_TURN)
+    hsdnsd_ask_for_turns(nanoseconds)

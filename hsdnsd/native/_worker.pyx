@@ -3,6 +3,10 @@
 Hits are answered by the thread, whatever Python is doing, and so is what an upstream answers plainly (`_flight`). The
 rest waits in a bounded queue, and an eventfd tells the event loop. The table's lock is held for a batch of look-ups,
 never over a system call.
+
+A core may be taken from a thread for milliseconds, by a hypervisor or by the kernel, and what then comes would wait for
+that one. So a second worker may watch the same socket, the spare: the kernel tells it only of what comes while the
+first is not waiting for anything. It serves one batch and rests, so that a flood is still one thread's work.
 """
 
 import os
@@ -20,7 +24,9 @@ from hsdnsd.native._counter cimport count, reading
 from hsdnsd.native._datagrams cimport (
     MAX_PEER, Lane, close_lane, is_cut, octets_of, open_lane, read_batch, write_batch, write_peer
 )
-from hsdnsd.native._epoll cimport EPOLL_CLOEXEC, epoll_create1, epoll_event, epoll_wait, watch
+from hsdnsd.native._epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_DEL, EPOLLEXCLUSIVE, epoll_create1, epoll_ctl, epoll_event, epoll_wait, watch
+)
 from hsdnsd.native._endpoint cimport Endpoint, is_of_the_network
 from hsdnsd.native._flight cimport fly
 from hsdnsd.native._flights cimport Flights
@@ -31,7 +37,7 @@ from hsdnsd.native._sky cimport Port, Sky, expire, join_sky, leave_sky, patience
 from hsdnsd.native._table cimport (
     pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
 )
-from hsdnsd.native._turns cimport ask_for_short_turns
+from hsdnsd.native._turns cimport EVENT_TURN, SHORT_TURN, ask_for_turns
 
 from hsdnsd.native import contract
 
@@ -63,6 +69,8 @@ cdef enum:
     SOCKET = 0
     STOP = 1
     EVENTS = 64
+    # Milliseconds: the shortest wait that epoll_wait knows.
+    REST = 1
 
 cdef size_t MAX_WAITING = contract.MAX_WAITING
 cdef size_t MAX_WAITING_BYTES = contract.MAX_WAITING_BYTES
@@ -98,6 +106,8 @@ cdef struct Post:
     bint is_running
     bint may_fly
     bint has_flown  # in the batch that was served last
+    bint is_spare
+    double rests_until  # until then the socket is not watched; 0.0: it is
 
 
 cdef void _ring(int event) noexcept nogil:
@@ -117,7 +127,7 @@ cdef void* _run(void* argument) noexcept nogil:
     """Read while something is there, then wait for more, or for the end."""
     cdef Post* post = <Post*>argument
     cdef int left = LAST_BATCHES
-    ask_for_short_turns()
+    ask_for_turns(SHORT_TURN)
     post.may_fly = post.sky != NULL
     if _serve_batches(post) >= 0:
         while _turn(post):
@@ -151,14 +161,32 @@ cdef bint _turn(Post* post) noexcept nogil:
         write_batch(&post.server.lane, post.fd)
     if is_end or (readable and _serve_batches(post) < 0):
         return False
+    if readable and post.is_spare:
+        _rest(post, now)
+    elif post.rests_until != 0.0 and now >= post.rests_until:
+        _go_on(post, now)
     if post.may_fly:
         expire(post.sky, now)
     return True
 
 
+cdef void _rest(Post* post, double now) noexcept nogil:
+    """Leave what comes next to the first worker."""
+    epoll_ctl(post.epoll, EPOLL_CTL_DEL, post.fd, NULL)
+    post.rests_until = now + 1e-3 * REST
+
+
+cdef void _go_on(Post* post, double now) noexcept nogil:
+    """Watch the socket again, as the last in the row."""
+    post.rests_until = 0.0 if watch(post.epoll, post.fd, SOCKET, EPOLLEXCLUSIVE) else now + 1e-3 * REST
+
+
 cdef int _patience(Post* post) noexcept nogil:
     """Milliseconds to wait at most; -1: for ever."""
-    return patience(post.sky, _monotonic()) if post.may_fly else -1
+    cdef int wait = patience(post.sky, _monotonic()) if post.may_fly else -1
+    if post.rests_until != 0.0 and not 0 <= wait <= REST:
+        wait = REST
+    return wait
 
 
 cdef double _monotonic() noexcept nogil:
@@ -172,7 +200,7 @@ cdef int _serve_batches(Post* post) noexcept nogil:
     there at once. Below 0: see `_serve_batch`.
     """
     cdef int came = <int>post.server.lane.size
-    cdef int left = BATCHES_IN_A_ROW
+    cdef int left = 1 if post.is_spare else BATCHES_IN_A_ROW
     post.has_flown = False
     while left and came == <int>post.server.lane.size and not post.has_flown:
         came = _serve_batch(post)
@@ -319,8 +347,8 @@ cdef void _stop(Post* post) noexcept nogil:
         post.fd = -1
 
 
-cdef int _watch(Post* post, int fd, uint64_t token) except -1:
-    if not watch(post.epoll, fd, token):
+cdef int _watch(Post* post, int fd, uint64_t token, uint32_t how=0) except -1:
+    if not watch(post.epoll, fd, token, how):
         raise OSError(errno, os.strerror(errno))
     return 0
 
@@ -333,7 +361,8 @@ cdef class Worker(Endpoint):
     cdef Post post
     cdef Flights flights
 
-    def __cinit__(self, sock, table, size=contract.BATCH, Flights flights=None):
+    def __cinit__(self, sock, table, size=contract.BATCH, Flights flights=None, bint spare=False):
+        self.post.is_spare = spare
         self.post.passage.event = self.post.stop = self.post.fd = self.post.epoll = -1
         self.post.port.number = -1
         if pthread_mutex_init(&self.post.passage.lock, NULL) != 0:
@@ -346,7 +375,7 @@ cdef class Worker(Endpoint):
             raise OSError(errno, os.strerror(errno))
         # The thread must not find another file under its number when the caller closes the socket.
         self.post.fd = os.dup(sock.fileno())
-        _watch(&self.post, self.post.fd, SOCKET)
+        _watch(&self.post, self.post.fd, SOCKET, EPOLLEXCLUSIVE)
         _watch(&self.post, self.post.stop, STOP)
         if flights is not None:
             self._join(flights, sock, size)
@@ -394,6 +423,11 @@ cdef class Worker(Endpoint):
     def number(self):
         return self.post.port.number
 
+    @property
+    def kernel_drops(self):
+        # The kernel counts for the socket, and tells whoever reads it: one of them has the say.
+        return 0 if self.post.is_spare else reading(&self.server.lane.kernel_drops)
+
     def fileno(self):
         return self.post.passage.event
 
@@ -420,6 +454,11 @@ cdef class Worker(Endpoint):
     def close(self):
         with nogil:
             _stop(&self.post)
+
+
+def be_prompt():
+    """See `_worker_py`."""
+    ask_for_turns(EVENT_TURN)
 
 
 cdef tuple _datagram(Waiting* waiting):

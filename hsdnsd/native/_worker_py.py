@@ -8,9 +8,13 @@ from hsdnsd.native.contract import NativeMissingError
 class Worker:
     """Stands where `hsdnsd.native.contract.Worker` is asked for, and can't be made."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         """
         Raises:
             NativeMissingError: always.
         """
         raise NativeMissingError("worker threads need the compiled packet path: build it, or set no workers")
+
+
+def be_prompt() -> None:
+    """Have the calling thread run soon after it is woken, where that is known how to ask for."""

@@ -274,10 +274,14 @@ class Worker(Batch, Protocol):
     The thread runs from the beginning until `close`, and keeps a duplicate of the socket open for so long.
     """
 
-    def __init__(self, sock: socket, table: Table, size: int = BATCH, flights: Flights | None = None) -> None:
+    def __init__(
+        self, sock: socket, table: Table, size: int = BATCH, flights: Flights | None = None, spare: bool = False
+    ) -> None:
         """
         Args:
             flights: what the thread may ask of upstreams; None: nothing.
+            spare: another worker has been made for the same socket; this one serves what comes while that one is at
+                work, or kept from it, one batch a millisecond. What the kernel drops is counted by the other.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 
 from hsdnsd import native
@@ -91,7 +92,8 @@ async def open_listeners(
     """Bind every address of `listen` and serve there, from the engine and the table of its finished answers.
 
     Args:
-        threads: native threads for each address, each with a socket of its own; 0: the event loop reads the only one.
+        threads: native threads for each address, each with a socket of its own and a spare one that helps out; 0: the
+            event loop reads the only one.
         exchanges: the sockets towards upstreams; they are closed at the end.
         sharing: the engine once more, if threads may ask upstreams by themselves what it grants.
 
@@ -117,8 +119,8 @@ async def open_listeners(
         opened.callback(tcp.close)
         udp = []
         for each in bound:
-            for sock in each.udp:
-                path = Worker(sock, table, flights=flights) if threads else Batch(sock, table)
+            for sock, spare in itertools.product(each.udp, (False, True) if threads else (False,)):
+                path = Worker(sock, table, flights=flights, spare=spare) if threads else Batch(sock, table)
                 udp.append(UdpListener(driver, sock, path, loop))
                 opened.callback(udp[-1].stop)
                 if isinstance(path, Worker) and driver.flights is not None:

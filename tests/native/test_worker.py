@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -38,8 +39,8 @@ def holding(answer: Answer) -> Table:
 
 
 @contextmanager
-def worker_of(sock: socket.socket, table: Table, size: int = 64) -> Iterator[Worker]:
-    worker: Worker = _worker.Worker(sock, table, size)
+def worker_of(sock: socket.socket, table: Table, size: int = 64, *, spare: bool = False) -> Iterator[Worker]:
+    worker: Worker = _worker.Worker(sock, table, size, spare=spare)
     try:
         yield worker
     finally:
@@ -191,6 +192,7 @@ def test_a_closed_worker_lets_go_of_the_address() -> None:
 
 
 def test_a_worker_that_cannot_be_made_leaves_nothing_behind() -> None:
+    gc.collect()  # what other tests have left
     before = threads(), set(Path("/proc/self/fd").iterdir())
     with pytest.raises(ValueError, match="1024"), udp() as server:
         _worker.Worker(server, CYTHON.Table(), 0)
@@ -325,6 +327,67 @@ def test_a_table_that_changes_all_the_time_gives_whole_answers() -> None:
         versions = [int.from_bytes(reply[-4:], "big") for reply in each]
         assert versions == sorted(versions)
         assert {reply[:-4] for reply in each} == {holding(version(1)).answer(query(), 1.0)[:-4]}
+
+
+def test_a_spare_one_serves_what_nobody_else_does() -> None:
+    """As where the core of the first has been taken away: a batch, and again after its rest, until nothing is left."""
+    with udp() as server, client_of(server) as client:
+        for number in range(20):
+            client.send(query(id=number))
+        with worker_of(server, holding(version(1)), 8, spare=True) as worker:
+            assert [client.recv(512)[:2] for _ in range(20)] == [number.to_bytes(2, "big") for number in range(20)]
+            client.send(query("other.example"))
+            assert [wire for wire, *_ in passed_up(worker)] == [query("other.example")]
+        assert (worker.received, worker.hits) == (21, 20)
+
+
+def test_a_spare_one_leaves_nothing_behind_when_it_ends() -> None:
+    with udp() as server, client_of(server) as client:
+        worker: Worker = _worker.Worker(server, holding(version(1)), 8, spare=True)
+        for number in range(100):
+            client.send(query(id=number))
+        worker.close()
+        assert worker.received == worker.sent == 100
+        assert {client.recv(512)[:2] for _ in range(100)} == {number.to_bytes(2, "big") for number in range(100)}
+
+
+def test_two_on_one_socket_answer_each_question_once() -> None:
+    asked = 2000
+    table = holding(version(1))
+    with (
+        udp() as server,
+        client_of(server) as one,
+        client_of(server) as two,
+        worker_of(server, table, 8) as first,
+        worker_of(server, table, 8, spare=True) as spare,
+    ):
+        for number in range(0, asked, 20):
+            for client in (one, two):
+                for place in range(20):
+                    client.send(query(id=number + place))
+            for client in (one, two):
+                replies = {client.recv(512) for _ in range(20)}
+                assert replies == {table.answer(query(id=number + place), 1.0) for place in range(20)}
+        until(lambda: first.sent + spare.sent == 2 * asked)
+        assert first.received + spare.received == first.hits + spare.hits == 2 * asked
+
+
+@pytest.mark.parametrize("spare", [False, True])
+def test_what_the_kernel_drops_is_told_by_one_of_two(spare: bool) -> None:
+    with udp() as server, client_of(server) as client:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.setsockopt(socket.SOL_SOCKET, 40, 1)  # SO_RXQ_OVFL, which a worker asks for when it is made
+        for _ in range(300):
+            client.send(bytes(100))
+        with worker_of(server, CYTHON.Table(), spare=spare) as worker:
+            until(lambda: worker.received > 0)
+            # The count comes with the next datagram that is taken in.
+            before = worker.received
+            client.send(b"last")
+            until(lambda: worker.received > before)
+        dropped = 301 - worker.received
+        assert worker.kernel_drops == (0 if spare else dropped)
+        assert dropped > 200
 
 
 def test_python_alone_has_no_workers() -> None:
