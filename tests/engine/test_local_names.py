@@ -90,7 +90,8 @@ def test_a_private_address_is_denied_here_and_told_once_the_cluster_has_it() -> 
     assert [line.split()[0] for line in records(message, "authority")] == ["in-addr.arpa."]
     assert len(given.finished.held) == 1
     given.tell(ServiceFact("shop", "db", cluster_ips=(packed("10.96.0.9"),)))
-    assert [answer.rcode for answer, *_ in given.finished.held.values()] in ([], [0])
+    [(answer, *_)] = given.finished.held.values()
+    assert (answer.rcode, answer.an) == (0, 1)
     assert records(given.answer(name, "PTR")) == [f"{name}. 5 PTR db.shop.svc.cluster.local."]
     assert given.sent == []
 
@@ -135,10 +136,10 @@ def test_a_changed_hosts_file_ends_the_answers_from_before() -> None:
     given.answer("db.example")
     assert len(given.finished.held) == 1
     hosts(given, ("192.0.2.9", "db.example"))
-    assert [answer.rcode for answer, *_ in given.finished.held.values()] in ([], [0])
+    assert given.finished.held == {}
     assert records(given.answer("db.example")) == ["db.example. 30 A 192.0.2.9"]
     hosts(given)
-    assert [answer.rcode for answer, *_ in given.finished.held.values()] in ([], [0])
+    assert given.finished.held == {}
     given.ask("db.example")
     assert len(given.sent) == 1
 
@@ -150,7 +151,7 @@ def test_a_name_that_is_new_in_the_hosts_file_ends_what_an_upstream_said_of_it()
     given.answer("www.example.com")
     assert len(given.finished.held) == 1
     hosts(given, ("192.0.2.7", "www.example.com"))
-    assert [answer.rcode for answer, *_ in given.finished.held.values()] in ([], [0])
+    assert given.finished.held == {}
     assert records(given.answer("www.example.com")) == ["www.example.com. 30 A 192.0.2.7"]
 
 
@@ -184,7 +185,8 @@ def test_the_packet_path_keeps_it_under_the_asked_name_until_the_service_changes
     given.answer("web.shop.old.example")
     assert [name for name, *_ in given.finished.held] == [from_text("web.shop.old.example")]
     given.tell(ServiceFact("shop", "web", cluster_ips=(packed("10.96.0.8"),)))
-    assert [answer.rcode for answer, *_ in given.finished.held.values()] in ([], [0])
+    [(answer, *_)] = given.finished.held.values()
+    assert answer.body.endswith(bytes((10, 96, 0, 8)))
     assert records(given.answer("web.shop.old.example")) == ["web.shop.old.example. 5 A 10.96.0.8"]
 
 
