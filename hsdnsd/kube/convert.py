@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, inet_pton
 from sys import intern
 
 from hsdnsd.kube import objects
 from hsdnsd.records.model import (
-    EndpointFact,
     EndpointSliceFact,
     Fact,
     NamespaceFact,
@@ -61,29 +61,44 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
     service = meta.labels.service if meta.labels is not None else None
     if not service or obj.address_type == "FQDN":
         return None
-    endpoints = map(_endpoint_fact, obj.endpoints or ())
+    ready: Sequence[objects.Endpoint] = obj.endpoints or ()
+    unready = [one for one in ready if one.conditions is not None and one.conditions.ready is False]
+    if unready:
+        ready = [one for one in ready if one.conditions is None or one.conditions.ready is not False]
+    addresses: list[bytes] = []
+    hostnames: list[str] = []
+    pods: dict[int, str] = {}
+    texts: dict[int, str] = {}
+    count = 0
+    for part in (ready, unready):
+        count = len(addresses)
+        for endpoint in part:
+            hostname, target = endpoint.hostname or "", endpoint.target
+            for text in endpoint.addresses or ():
+                packed = pack_address(text)
+                if packed is None:
+                    continue
+                if len(packed) != 4:
+                    texts[len(addresses)] = text
+                if not hostname and target is not None and target.name and target.kind in _POD_KINDS:
+                    pods[len(addresses)] = target.name
+                addresses.append(packed)
+                hostnames.append(hostname)
     return EndpointSliceFact(
         intern(meta.namespace or "default"),
         meta.name,
         intern(service),
-        tuple([endpoint for endpoint in endpoints if endpoint.addresses]),
         tuple([_port(port.name, port.protocol, port.port) for port in obj.ports or ()]),
+        tuple(addresses),
+        count,
+        tuple(hostnames) if any(hostnames) else (),
+        _column(pods, len(addresses)),
+        _column(texts, len(addresses)),
     )
 
 
-def _endpoint_fact(endpoint: objects.Endpoint) -> EndpointFact:
-    texts = endpoint.addresses or ()
-    if len(texts) == 1:  # nearly all
-        packed = pack_address(texts[0])
-        addresses: tuple[tuple[bytes, str], ...] = () if packed is None else ((packed, texts[0]),)
-    else:
-        addresses = tuple([(packed, text) for text in texts if (packed := pack_address(text)) is not None])
-    conditions, target, hostname = endpoint.conditions, endpoint.target, endpoint.hostname or ""
-    ready = conditions is None or conditions.ready is not False
-    if target is None or not target.name or target.kind not in _POD_KINDS:
-        return EndpointFact(addresses, ready, hostname)
-    # One string for both where a StatefulSet's pod is its own hostname.
-    return EndpointFact(addresses, ready, hostname, hostname if target.name == hostname else target.name)
+def _column(texts: dict[int, str], length: int) -> tuple[str, ...]:
+    return tuple([texts.get(place, "") for place in range(length)]) if texts else ()
 
 
 def pod_fact(obj: objects.Pod) -> PodFact | None:

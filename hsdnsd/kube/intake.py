@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,11 +13,13 @@ import msgspec
 from hsdnsd.errors import HsdnsdError
 from hsdnsd.kube import objects
 from hsdnsd.kube.convert import to_fact
+from hsdnsd.kube.lists import ListReader, NotAListError
 from hsdnsd.kube.oneline import one_line
 from hsdnsd.kube.source import Cause, Held, Sink, WatchState
 from hsdnsd.kube.union import Alone, Ledger
-from hsdnsd.records.model import Amended, Change, Deleted, Key, Kind, Listed, Memory, Upserted
+from hsdnsd.records.model import Amended, Change, Deleted, Fact, Key, Kind, Listed, Listing, Memory, Upserted
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -27,9 +29,11 @@ _CONTROLLER = "endpointslice-controller.k8s.io"
 
 _MAX_ODD = 1000  # objects left out that the log is told of by name
 
+# Of one object. It is at most as large as etcd's request limit (1.5 MiB, if nobody raised it).
+OBJECT_OCTETS = 8 << 20
+
 _EVENT = msgspec.json.Decoder(objects.Event)
 _HEAD = msgspec.json.Decoder(objects.Head)
-_PAGE = msgspec.json.Decoder(objects.Page)
 _STATUS = msgspec.json.Decoder(objects.Status)
 
 # Of a decoder: no JSON or another type; strings that are not UTF-8; nested too deeply.
@@ -94,6 +98,7 @@ class Intake:
         self._delivery = 0.0  # seconds
         self._decoder = msgspec.json.Decoder(objects.OBJECT_OF[kind])
         self._told_decoder = msgspec.json.Decoder(objects.told_type(kind))
+        self._reader = ListReader(OBJECT_OCTETS)
         self._told: set[Key] | None = None  # what a list holds that has not ended, or is not in force
         self._news: dict[Key, Memory] = {}  # how that differs from what is held
         self._portions: Iterator[Amended] = iter(())  # of what a list that has ended changes
@@ -113,6 +118,7 @@ class Intake:
         return (self._told is not None or not self._ledger.complete) and self._held.knows(self._kind)
 
     def begin_list(self) -> None:
+        self._reader = ListReader(OBJECT_OCTETS)
         self._told = set()
         self._news = {}
         self._next_version = ""
@@ -126,19 +132,29 @@ class Intake:
             self._reason = cause
         self.version = ""
 
-    def page(self, body: bytes) -> objects.Page:
-        """
-        Raises:
-            EndedError: the body is no page of a list.
-        """
-        try:
-            return self._timed(_PAGE.decode, body)
-        except _DECODE_ERRORS as error:
-            raise EndedError(Cause.JUNK, f"not a list: {one_line(str(error))}") from None
+    def read(self, piece: bytes) -> None:
+        """The next piece of a list's body.
 
-    def item(self, raw: msgspec.Raw) -> None:
-        """One object of a page."""
-        self._timed(self._take_object, raw)
+        Raises:
+            EndedError: it is no list.
+        """
+        self._take_objects(self._from_list(self._reader.feed, piece))
+
+    def read_end(self) -> None:
+        """The body of a list has ended; see `end_list`.
+
+        Raises:
+            EndedError: it is no list, or not the whole of one.
+        """
+        metadata, last = self._from_list(lambda _: self._reader.end(), b"")
+        self._take_objects(last)
+        self.end_list(metadata.resource_version)
+
+    def _from_list(self, read: Callable[[bytes], T], piece: bytes) -> T:
+        try:
+            return self._timed(read, piece)
+        except NotAListError as error:
+            raise EndedError(Cause.JUNK, str(error)) from None
 
     def end_list(self, version: str | None) -> None:
         """All objects of the list have been told: the others are gone. What that changes is in force now, or when
@@ -194,7 +210,7 @@ class Intake:
         """
         self._timed(self._take, line)
 
-    def _timed(self, work: Callable[[bytes], T], octets: bytes) -> T:
+    def _timed(self, work: Callable[[S], T], octets: S) -> T:
         begun, self._delivery = self._clock(), 0.0
         try:
             return work(octets)
@@ -220,7 +236,8 @@ class Intake:
             if self._told is None and event.type in ("ADDED", "MODIFIED", "DELETED"):
                 self._state.events += 1
             if event.type in ("ADDED", "MODIFIED"):
-                self._take_object(event.object)
+                if (obj := self._decoded(event.object)) is not None:
+                    self._upsert(obj)
             elif event.type == "DELETED":
                 self._delete(_HEAD.decode(event.object).metadata)
             elif event.type == "BOOKMARK":
@@ -230,18 +247,33 @@ class Intake:
         except _DECODE_ERRORS as error:
             raise EndedError(Cause.JUNK, f"not a watch event: {one_line(str(error))}", lists_again=True) from None
 
-    def _take_object(self, raw: msgspec.Raw | bytes) -> None:
+    def _take_objects(self, found: Sequence[msgspec.Raw]) -> None:
+        """Of a list."""
+        if fresh := self._timed(self._all_admitted, found):
+            self._emit(Listing(self._kind, fresh))
+
+    def _all_admitted(self, found: Sequence[msgspec.Raw]) -> tuple[Fact, ...]:
+        facts = [self._admitted(obj) for raw in found if (obj := self._decoded(raw)) is not None]
+        return tuple([fact for fact in facts if fact is not None])
+
+    def _decoded(self, raw: msgspec.Raw) -> objects.Object | None:
         """One that can't be understood is left out: its last good state stays until the next list, and all others are
         as they should be."""
         try:
-            obj = self._decoder.decode(raw)
+            return self._decoder.decode(raw)
         except _DECODE_ERRORS as error:
             self._skip(raw, str(error))
-        else:
-            self._upsert(obj)
+            return None
 
     def _upsert(self, obj: objects.Object) -> None:
         """An object as it is now."""
+        if (fact := self._admitted(obj)) is not None:
+            self._emit(Upserted(fact))
+            if self._told is None and isinstance(obj, objects.EndpointSlice):
+                self._observe(obj.metadata)
+
+    def _admitted(self, obj: objects.Object) -> Fact | None:
+        """What an object says; None if that must not be in force yet, or is nothing."""
         fact = to_fact(obj)
         key = fact.key if fact is not None else self._key(obj.metadata)
         version = obj.metadata.resource_version or ""
@@ -249,22 +281,20 @@ class Intake:
             self._advance(version)
         if fact is None:
             self._gone(key, version)
-            return
+            return None
         if self._told is not None:
             self._told.add(key)
         if not self._ledger.upserted(self._part, key, version):
-            return
+            return None
         self._ledger.waiting.pop(key, None)
         if self._waits:
             waiting = self._ledger.waiting if self._told is None else self._news
             waiting.pop(key, None)
             if (news := self._held.news(fact)) is not None:
                 waiting[key] = news
-            return
+            return None
         self._news.pop(key, None)
-        self._emit(Upserted(fact))
-        if self._told is None and isinstance(obj, objects.EndpointSlice):
-            self._observe(obj.metadata)
+        return fact
 
     def _key(self, meta: objects.HeadMeta | objects.Meta) -> Key:
         return objects.key_of(self._kind, meta.namespace, meta.name or "")
@@ -306,7 +336,7 @@ class Intake:
         elif meta.annotations is not None and meta.annotations.initial_events_end == "true":
             self.end_list(meta.resource_version)
 
-    def _skip(self, raw: msgspec.Raw | bytes, problem: str) -> None:
+    def _skip(self, raw: msgspec.Raw, problem: str) -> None:
         self._state.skipped += 1
         try:
             meta = _HEAD.decode(raw).metadata

@@ -1,30 +1,31 @@
 """List, then watch, then list again: one resource of the API server, for as long as the daemon runs.
 
-A list comes in pages, which the API server compresses; where that does not work, as one stream with the watch
-(`sendInitialEvents`), which takes it twice the work and fifteen times the octets. Lists never name a resourceVersion,
-so the API server answers them with a consistent read: however old the server's own cache, a list never takes the zone
-back in time. A watch goes on from the version that the last event or bookmark told, and whenever that is in doubt (410
-in any of its forms, an ERROR event, junk, versions that run backwards) the resource is listed again, and what is gone
-by then is deleted.
+A list is asked for as a whole, which the API server makes from its cache, compresses, and sends as it makes it; where
+that does not work, as one stream with the watch (`sendInitialEvents`), which takes it twice the work and fifteen times
+the octets. It is not asked for in pages: those that come after the first are read from etcd as soon as the cache does
+not remember the version that they are of, which is five minutes after the last change.
+
+Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's own
+cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark told,
+and whenever that is in doubt (410 in any of its forms, an ERROR event, junk, versions that run backwards) the resource
+is listed again, and what is gone by then is deleted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import msgspec
 
 from hsdnsd.kube.backoff import HEALTHY, Backoff
-from hsdnsd.kube.client import Client, Response, TransportError
+from hsdnsd.kube.client import PIECE_OCTETS, Client, Response, TransportError
 from hsdnsd.kube.intake import EndedError, Intake
 from hsdnsd.kube.lines import LineTooLongError
-from hsdnsd.kube.objects import Page
 from hsdnsd.kube.source import Cause, Held, Sink, WatchState
 from hsdnsd.kube.union import Ledger
 from hsdnsd.records.model import Kind
@@ -33,10 +34,7 @@ log = logging.getLogger(__name__)
 
 _chance = secrets.SystemRandom().random
 
-PAGE_OBJECTS = 500  # as client-go asks for
-PAGE_OCTETS = 256 << 20
-PAGE_TIMEOUT = 120.0  # seconds for one page
-PUT_OFF = 10  # times that a further page is; then the list has failed (client-go has the same patience)
+LIST_TIMEOUT = 600.0  # seconds for a list; that of the API server is a minute, if nobody raised it
 # A streaming list of a million endpoints takes a third of this; there are servers that know the parameter but never
 # say that the list is over (kubernetes/kubernetes#140890).
 STREAMED_LIST_TIMEOUT = 60.0
@@ -44,11 +42,8 @@ STREAMED_LIST_TIMEOUT = 60.0
 WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together
 SHORT = 1.0  # seconds; a server that ends watches so soon would otherwise be asked without a pause
 
-_TURN_OCTETS = 96 << 10  # of objects between two turns of the event loop: some 2 ms of decoding and taking in
-
 _CAUSES = {401: Cause.UNAUTHORIZED, 403: Cause.FORBIDDEN, 410: Cause.GONE}
-# A list that ended so may be had the other way: pages may be forgotten before the last one is asked for (410), and what
-# can't be read in one stream may be read object by object.
+# A list that ended so may be had the other way.
 _OTHERWISE = (Cause.GONE, Cause.JUNK, Cause.LIST)
 _GRANT = "; it takes the right to list and watch (deploy/rbac.yaml)"
 
@@ -96,7 +91,7 @@ class Reflector:
         self._pause = pause
         self._clock = clock
         self._chance = chance
-        self._streams_lists = False  # until pages turn out not to do
+        self._streams_lists = False  # until whole ones turn out not to do
         self._opened: float | None = None  # when the watch's answer began
         self._taken = 0  # octets since the event loop had its turn
         self._cause: Cause | None = None  # of the failure that the log was last told of; None when all is well
@@ -167,51 +162,21 @@ class Reflector:
         await self._watch()
 
     async def _list(self) -> None:
-        """List in pages."""
         self._intake.begin_list()
-        async with contextlib.aclosing(self._pages()) as pages:
-            async for page in pages:
-                for raw in page.items or ():
-                    self._intake.item(raw)
-                    await self._give_way(memoryview(raw).nbytes)
-        self._intake.end_list(page.metadata.resource_version)
+        async with self._client.get(self._resource.path, self._resource.params(), total=LIST_TIMEOUT) as response:
+            await _must_be_ok(response)
+            try:
+                while piece := await response.piece():
+                    self._state.last_alive = self._clock()
+                    self._intake.read(piece)
+                    await self._turn()
+            except TransportError:
+                # The API server gives up an answer that is not over after a minute (--request-timeout), but no stream.
+                self._streams_lists = True
+                raise
+        self._intake.read_end()
         while self._intake.settle():
             await self._turn()
-
-    async def _pages(self) -> AsyncGenerator[Page, None]:
-        """At least one. The server makes the next one while one is taken in."""
-        coming = asyncio.create_task(self._page(""))
-        try:
-            while next_page := (page := await coming).metadata.next_page:
-                coming = asyncio.create_task(self._further_page(next_page))
-                yield page
-            yield page
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-    async def _further_page(self, token: str) -> Page:
-        """One that a busy server puts off (429, 503 with Retry-After) is asked for again when it says: to list anew
-        would make it busier."""
-        for _ in range(PUT_OFF):
-            try:
-                return await self._page(token)
-            except EndedError as end:
-                if end.cause is not Cause.BUSY or not end.wait:
-                    raise
-                self._state.failures += 1
-                await self._pause(end.wait + self._chance())
-        return await self._page(token)
-
-    async def _page(self, token: str) -> Page:
-        params = [*self._resource.params(), ("limit", str(PAGE_OBJECTS))]
-        if token:
-            params.append(("continue", token))
-        async with self._client.get(self._resource.path, params, total=PAGE_TIMEOUT) as response:
-            await _must_be_ok(response)
-            page = self._intake.page(await response.read(PAGE_OCTETS))
-        self._state.last_alive = self._clock()
-        return page
 
     async def _watch(self) -> bool:
         """Watch until the server ends it; without a version to go on from, the same stream lists everything first.
@@ -268,7 +233,7 @@ class Reflector:
     async def _give_way(self, octets: int) -> None:
         """Objects that are all there already would else keep the event loop from answering anybody."""
         self._taken += octets
-        if self._taken >= _TURN_OCTETS:
+        if self._taken >= PIECE_OCTETS:
             await self._turn()
 
     async def _turn(self) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import repeat
 from typing import Final
 
 import msgspec
 
 from hsdnsd.records.addresses import canonical_text, dashed
-from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port
+from hsdnsd.records.model import EndpointSliceFact, Port
 from hsdnsd.wire.const import MAX_LABEL
 
 # One address under the name that it is published with: address, name given to it, text that else makes its name.
@@ -96,33 +96,21 @@ def boil_down(fact: EndpointSliceFact, ports: tuple[Port, ...], pod_names: bool,
         pod_names: an endpoint without hostname is called after its pod.
         dotted: even if the pod's name has dots, and so is a name that nobody can ask for (CoreDNS).
     """
-    ordered: Sequence[EndpointFact] = fact.endpoints
-    unready = [endpoint for endpoint in ordered if not endpoint.ready]
-    if unready:
-        ordered = [endpoint for endpoint in ordered if endpoint.ready] + unready
-    addresses: list[bytes] = []
-    names: list[bytes | None] = []
-    texts: dict[int, str] = {}
-    name: bytes | None
-    for endpoint in ordered:
-        hostname = endpoint.hostname
-        if hostname and len(hostname) <= MAX_LABEL and hostname.isascii():
-            name = _LENGTHS[len(hostname)] + hostname.encode()
-        else:
-            name = _pod_name(endpoint.pod, dotted) if pod_names else None
-        for address, text in endpoint.addresses:
-            if name is None and len(address) != 4 and 0 < len(text) < MAX_LABEL:
-                texts[len(addresses)] = text
-            addresses.append(address)
-            names.append(name)
+    names: list[bytes | None] = [
+        _LENGTHS[len(name)] + name.encode() if 0 < len(name) <= MAX_LABEL and name.isascii() else None
+        for name in fact.hostnames
+    ]
+    if pod_names and fact.pods:
+        names = [name or _pod_name(pod, dotted) for name, pod in zip(names or repeat(None), fact.pods, strict=False)]
     given = tuple(names) if any(names) else None
+    texts = tuple(map(_own_text, given or repeat(None), fact.texts)) if fact.texts else ()
     return Endpoints(
         ports,
-        tuple(addresses),
+        fact.addresses,
         given,
         None if given is None else _fold(given),
-        tuple(map(texts.get, range(len(addresses)))) if texts else None,
-        len(addresses) - sum([len(endpoint.addresses) for endpoint in unready]),
+        texts if any(texts) else None,
+        fact.ready,
     )
 
 
@@ -143,6 +131,11 @@ def wire_label(label: bytes) -> bytes:
     return _LENGTHS[len(label)] + label
 
 
+def _own_text(name: bytes | None, text: str) -> str | None:
+    """What an address is called after: its text, unless it has a name or the text makes no label."""
+    return text if name is None and 0 < len(text) < MAX_LABEL else None
+
+
 def _pod_name(pod: str, dotted: bool) -> bytes | None:
     if not is_label(pod):
         return None
@@ -154,7 +147,7 @@ def _pod_name(pod: str, dotted: bool) -> bytes | None:
 
 def _fold(names: tuple[bytes | None, ...]) -> tuple[bytes | None, ...] | None:
     """Names in lower case; None where nothing is to be folded."""
-    joined = b"".join([name or b"" for name in names])
+    joined = b"".join(filter(None, names))
     return None if joined == joined.lower() else tuple(name and name.lower() for name in names)
 
 

@@ -136,22 +136,17 @@ class Holdings:
     # As `_put` for what was not there, where nobody needs to know whose answers that ends: without that a hundred
     # thousand endpoints are there in a third of the time.
 
-    def _hold(self, fact: Fact | SliceMemory) -> None:
-        if isinstance(fact, _SLICES) and self._holds(fact) and (key := fact.key) not in self._slices:
-            self._reverse.link(*self._hold_slice(key, fact.service, self._endpoints(fact)))
-        elif isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
-            self._hold_service(fact)
-        else:
-            self._put(fact, set())
-
-    def _hold_all(self, memories: Iterable[Memory]) -> None:
-        """Hold what is remembered of a kind of which nothing is held: as `_hold` for each, in less time."""
+    def _hold(self, these: Iterable[Fact | Memory]) -> None:
         back: list[tuple[tuple[bytes, ...], HeldSlice]] = []
-        for memory in memories:
-            if not isinstance(memory, SliceMemory):
-                self._hold(memory)
-            elif self._holds(memory) and (key := memory.key) not in self._slices:
-                back.append(self._hold_slice(key, memory.service, self._endpoints(memory)))
+        for fact in these:
+            if isinstance(fact, _SLICES) and self._holds(fact) and (key := fact.key) not in self._slices:
+                back.append(self._hold_slice(key, fact.service, self._endpoints(fact)))
+            elif isinstance(fact, ServiceFact) and is_label(fact.namespace) and is_label(fact.name):
+                self._hold_service(fact)
+            else:
+                self._reverse.link_all(back)  # it may be the change of a slice that is among them
+                back = []
+                self._put(fact, set())
         self._reverse.link_all(back)
 
     def _hold_slice(self, key: Key, service_name: str, endpoints: Endpoints) -> tuple[tuple[bytes, ...], HeldSlice]:

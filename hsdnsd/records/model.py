@@ -67,34 +67,32 @@ class ServiceFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Key(self.namespace, self.name)
 
 
-class EndpointFact(msgspec.Struct, frozen=True, gc=False):
-    """One endpoint of a slice.
-
-    Attributes:
-        addresses: (packed address, text as it stands in the slice) pairs; the text names endpoints without a hostname.
-        ready: conditions.ready is true or unset (`discovery.k8s.io/v1` says: unset means ready).
-        hostname: lower case as the API has it, "" if none.
-        pod: targetRef.name if targetRef.kind is Pod (or unset), else "".
-    """
-
-    addresses: tuple[tuple[bytes, str], ...]
-    ready: bool = True
-    hostname: str = ""
-    pod: str = ""
-
-
 class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
     """A discovery.k8s.io/v1 EndpointSlice of address type IPv4 or IPv6 that carries kubernetes.io/service-name.
 
+    Its endpoints stand in columns with a row for each address, those that are ready first: a hundred thousand come with
+    a first list, and with an object for each endpoint to take them in would last half as long again.
+
     Attributes:
         service: the label's value: which Service of the same namespace it belongs to.
+        addresses: packed.
+        ready: how many of them, from the first (`discovery.k8s.io/v1` says of conditions.ready: unset means true).
+        hostnames: of the endpoint that has the address, lower case as the API has it; "" if none, () if none has one.
+        pods: targetRef.name of those without hostname, if targetRef.kind is Pod (or unset); "" if none, () if none has
+            one.
+        texts: an IPv6 address as it stands in the slice, which names endpoints that have no other name; "" for IPv4, ()
+            if there is none.
     """
 
     namespace: str
     name: str
     service: str
-    endpoints: tuple[EndpointFact, ...] = ()
     ports: tuple[Port, ...] = ()
+    addresses: tuple[bytes, ...] = ()
+    ready: int = 0
+    hostnames: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -178,8 +176,15 @@ class Replaced(msgspec.Struct, frozen=True, gc=False):
     facts: tuple[Fact, ...]
 
 
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """Some objects of a list of one kind that has not ended. As `Upserted` for each."""
+
+    kind: Kind
+    facts: tuple[Fact, ...]
+
+
 class Listed(msgspec.Struct, frozen=True, gc=False):
-    """A list of one kind has ended, whose objects were told one by one: whatever it does not name is gone.
+    """A list of one kind has ended, whose objects were told as they came: whatever it does not name is gone.
 
     As `Replaced`, but nobody has to hold all facts at once, nor take them in without a pause.
 
@@ -206,4 +211,4 @@ class Amended(msgspec.Struct, frozen=True, gc=False):
     last: bool = True
 
 
-Change = Upserted | Deleted | Replaced | Listed | Amended
+Change = Upserted | Deleted | Replaced | Listing | Listed | Amended

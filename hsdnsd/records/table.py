@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hsdnsd.records.holdings import Holdings
-from hsdnsd.records.model import KIND_OF, Amended, Change, Fact, Key, Kind, Listed, Memory, Replaced, Upserted
+from hsdnsd.records.model import (
+    KIND_OF,
+    Amended,
+    Change,
+    Fact,
+    Key,
+    Kind,
+    Listed,
+    Listing,
+    Memory,
+    Replaced,
+    Upserted,
+)
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.portions import portions
 from hsdnsd.records.result import EVERYTHING, Owner
@@ -51,12 +63,9 @@ class Table(Holdings):
         """
         touched: set[Owner] = set()
         if isinstance(change, Upserted):
-            if self._recalled:
-                self._recalled.get(KIND_OF[type(change.fact)], set()).discard(change.fact.key)
-            elif not self.synced and KIND_OF[type(change.fact)] not in self._listed:
-                self._hold(change.fact)
-                return frozenset()
-            self._put(change.fact, touched)
+            self._upsert(KIND_OF[type(change.fact)], (change.fact,), touched)
+        elif isinstance(change, Listing):
+            self._upsert(change.kind, change.facts, touched)
         elif isinstance(change, Amended):
             self._amend(change, touched)
         elif isinstance(change, Listed):
@@ -74,7 +83,7 @@ class Table(Holdings):
     def recall(self, kind: Kind, memories: Iterable[Memory], unix_time: int) -> None:
         """Hold what is remembered of a kind of which nothing has been told yet; its first list, or `forget`, ends
         that. To be called before anybody is answered."""
-        self._hold_all(memories)
+        self._hold(memories)
         self._recalled[kind] = set(self._keys(kind))
         self.serial = max(self.serial, unix_time)
 
@@ -97,6 +106,15 @@ class Table(Holdings):
     def portions(self, change: Amended) -> Iterator[Amended]:
         """A change in portions of which none takes long; see `hsdnsd.records.portions`."""
         return portions(change, self)
+
+    def _upsert(self, kind: Kind, facts: tuple[Fact, ...], touched: set[Owner]) -> None:
+        if not self._recalled and not self.synced and kind not in self._listed:
+            self._hold(facts)
+            return
+        recalled = self._recalled.get(kind, set())
+        for fact in facts:
+            recalled.discard(fact.key)
+            self._put(fact, touched)
 
     def _end_list(self, change: Listed, unix_time: int) -> frozenset[Owner]:
         touched: set[Owner] = set()

@@ -5,21 +5,19 @@ from __future__ import annotations
 import dns.flags
 import pytest
 
-from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Kind, Port, ServiceFact
+from hsdnsd.records.model import EndpointSliceFact, Kind, Port, ServiceFact
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.wire.const import Rcode
 from hsdnsd.wire.name import from_text
+from tests.support.facts import endpoint, endpoint_slice
 from tests.support.world import World, ede, query, rcode, records
 
 POSTGRES = ServiceFact("db", "postgres", headless=True, ports=(Port("pg", "tcp", 5432),))
 
 
 def slice_of(*addresses: str, name: str = "postgres-x") -> EndpointSliceFact:
-    endpoints = tuple(
-        EndpointFact(((bytes(map(int, text.split("."))), text),), hostname=f"postgres-{number}")
-        for number, text in enumerate(addresses)
-    )
-    return EndpointSliceFact("db", name, "postgres", endpoints, (Port("pg", "tcp", 5432),))
+    endpoints = (endpoint(text, host=f"postgres-{number}") for number, text in enumerate(addresses))
+    return endpoint_slice("postgres", *endpoints, name=name, namespace="db", ports=(Port("pg", "tcp", 5432),))
 
 
 def cluster() -> World:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import dns.flags
 import dns.message
 import pytest
 
 from hsdnsd.engine.fit import build_own
-from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port, ServiceFact
+from hsdnsd.records.model import Port, ServiceFact
 from hsdnsd.records.result import Result
 from hsdnsd.wire.const import RRType
 from hsdnsd.wire.name import from_text
 from hsdnsd.wire.rrset import RRset
+from tests.support.facts import endpoint, endpoint_slice
 from tests.support.world import World, records
 
 NAME = "big.db.svc.cluster.local"
 
 
 def headless(endpoints: int) -> World:
-    facts = tuple(
-        EndpointFact(
-            ((number.to_bytes(4, "big"), f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"),)
-        )
-        for number in range(0x0A000000, 0x0A000000 + endpoints)
-    )
+    these = [endpoint(str(IPv4Address(number))) for number in range(0x0A000000, 0x0A000000 + endpoints)]
     port = (Port("pg", "tcp", 5432),)
     slices = [
-        EndpointSliceFact("db", f"big-{at}", "big", facts[at : at + 1000], port) for at in range(0, len(facts), 1000)
+        endpoint_slice("big", *these[at : at + 1000], name=f"big-{at}", namespace="db", ports=port)
+        for at in range(0, len(these), 1000)
     ]
     return World([ServiceFact("db", "big", headless=True, ports=port), *slices])
 

@@ -4,10 +4,11 @@ import pytest
 
 from hsdnsd.engine.following import ClusterService, Following, servers_of
 from hsdnsd.engine.upstreams import Upstream
-from hsdnsd.records.model import Deleted, EndpointFact, EndpointSliceFact, Fact, Key, Kind, Port, ServiceFact, Upserted
+from hsdnsd.records.model import Deleted, Fact, Key, Kind, Port, ServiceFact, Upserted
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
 from hsdnsd.wire.name import ROOT, from_text
+from tests.support.facts import endpoint, endpoint_slice
 
 DNS = ClusterService("kube-system", "dns")
 UDP = Port("dns", "udp", 53)
@@ -30,8 +31,8 @@ def service(*addresses: str, headless: bool = False, ports: tuple[Port, ...] = (
 
 
 def endpoints(name: str, ready: list[str], unready: list[str] = [], ports: tuple[Port, ...] = (UDP, TCP)) -> Fact:  # noqa: B006
-    members = [EndpointFact(((packed(text), text),), text in ready) for text in (*unready, *ready)]
-    return EndpointSliceFact("kube-system", name, "dns", tuple(members), ports)
+    members = [endpoint(text, ready=text in ready) for text in (*unready, *ready)]
+    return endpoint_slice("dns", *members, name=name, namespace="kube-system", ports=ports)
 
 
 def servers(records: Table, asked: ClusterService = DNS) -> list[str]:

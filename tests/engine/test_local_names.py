@@ -8,12 +8,12 @@ import pytest
 
 from hsdnsd.engine.route import LocalOptions
 from hsdnsd.engine.static import static_records
-from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Port, ServiceFact
+from hsdnsd.records.model import EndpointSliceFact, Port, ServiceFact
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.wire.answer import render
 from hsdnsd.wire.name import from_text
 from hsdnsd.wire.query import read_query_untrusted
-from tests.support.facts import packed
+from tests.support.facts import endpoint, endpoint_slice, packed
 from tests.support.world import FIRST, World, ede, query, rcode, records
 
 WEB = ServiceFact("shop", "web", cluster_ips=(packed("10.96.0.7"),), ports=(Port("http", "tcp", 80),))
@@ -305,7 +305,7 @@ def test_a_chain_out_of_the_own_zones_ends_without_aaaa() -> None:
 
 
 def test_own_names_keep_their_aaaa() -> None:
-    endpoints = EndpointSliceFact("shop", "v6", "six", (EndpointFact(((packed("fd00::7"), "fd00::7"),)),))
+    endpoints = endpoint_slice("six", endpoint("fd00::7"))
     given = world(ServiceFact("shop", "six", headless=True), endpoints, no_aaaa=True)  # type: ignore[arg-type]
     assert records(given.answer("six.shop.svc.cluster.local", "AAAA")) == ["six.shop.svc.cluster.local. 5 AAAA fd00::7"]
 

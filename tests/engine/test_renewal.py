@@ -6,10 +6,11 @@ import copy
 
 from hsdnsd.engine import engine
 from hsdnsd.engine.renewal import MAX_OWNERS, MAX_QUESTIONS, Renewal
-from hsdnsd.records.model import EndpointFact, EndpointSliceFact, Kind, Port, Replaced, ServiceFact
+from hsdnsd.records.model import EndpointSliceFact, Kind, Port, Replaced, ServiceFact
 from hsdnsd.wire.const import Rcode, RRType
 from hsdnsd.wire.name import Name, from_text
 from hsdnsd.wire.query import Query
+from tests.support.facts import endpoint, endpoint_slice
 from tests.support.world import World, query, rcode
 
 OWNER = b"owner"
@@ -28,11 +29,8 @@ def asked(text: str, qtype: int = RRType.A, *, do: bool = False, cd: bool = Fals
 
 
 def web(*addresses: str, name: str = "web") -> EndpointSliceFact:
-    endpoints = tuple(
-        EndpointFact(((bytes(map(int, text.split("."))), text),), hostname=f"{name}-{number}")
-        for number, text in enumerate(addresses)
-    )
-    return EndpointSliceFact("shop", f"{name}-x", name, endpoints, (Port("http", "tcp", 80),))
+    endpoints = (endpoint(text, host=f"{name}-{number}") for number, text in enumerate(addresses))
+    return endpoint_slice(name, *endpoints, ports=(Port("http", "tcp", 80),))
 
 
 def given(world: World, name: str) -> bytes:

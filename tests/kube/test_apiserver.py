@@ -12,7 +12,7 @@ import pytest
 from hsdnsd.errors import StartError
 from hsdnsd.kube.apiserver import ApiServer, resources_of
 from hsdnsd.records.model import Change, Deleted, EndpointSliceFact, Key, Kind, Listed, NamespaceFact, PodFact, Upserted
-from tests.support.facts import nothing_held
+from tests.support.facts import nothing_held, one_by_one
 from tests.support.fake_apiserver import FakeApiServer
 from tests.support.reflected import until
 
@@ -55,13 +55,17 @@ class Following:
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self.source.run(self.changes.put_nowait))
+        self._running = asyncio.create_task(self.source.run(self._take))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert not self._running.done()
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
+
+    def _take(self, change: Change) -> None:
+        for told in one_by_one(change):
+            self.changes.put_nowait(told)
 
     async def told(self, count: int) -> list[Change]:
         return [await self.changes.get() for _ in range(count)]

@@ -13,7 +13,7 @@ from hsdnsd.kube.intake import Intake
 from hsdnsd.kube.reading import Reading
 from hsdnsd.kube.selector import Selector
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Fact, Kind, Listed, Upserted
+from hsdnsd.records.model import Change, Fact, Kind, Listed, Listing, Upserted
 from tests.support.facts import nothing_held
 
 Object = dict[str, Any]
@@ -125,11 +125,9 @@ def test_both_sources_tell_the_same(obj: Object) -> None:
     listed: list[Change] = []
     intake = intake_of(kind, listed)
     intake.begin_list()
-    page = intake.page(json.dumps({"metadata": {"resourceVersion": "9"}, "items": [obj]}).encode())
-    for raw in page.items or ():
-        intake.item(raw)
-    intake.end_list("9")
-    assert [change.fact for change in listed if isinstance(change, Upserted)] == list(facts[kind])
+    intake.read(json.dumps({"metadata": {"resourceVersion": "9"}, "items": [obj]}).encode())
+    intake.read_end()
+    assert [change.facts for change in listed if isinstance(change, Listing)] == ([facts[kind]] if facts[kind] else [])
     assert listed[-1] == Listed(kind, {fact.key for fact in facts[kind]})
 
     watched: list[Change] = []

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hsdnsd.kube import objects
 from hsdnsd.kube.convert import pack_address, to_fact
 from hsdnsd.records.model import (
-    EndpointFact,
     EndpointSliceFact,
     Fact,
     Kind,
@@ -44,11 +43,11 @@ def slice_of(*endpoints: dict[str, Any], label: str | None = "s", **fields: Any)
     return fact
 
 
-def endpoint(**fields: Any) -> EndpointFact:
+def with_endpoint(**fields: Any) -> EndpointSliceFact:
     found = slice_of({"addresses": ["10.0.0.1"], **fields})
     assert found is not None
-    (only,) = found.endpoints
-    return only
+    assert found.addresses == (A,)
+    return found
 
 
 def pod(status: dict[str, Any] | None, **metadata: Any) -> Fact | None:
@@ -112,17 +111,17 @@ def test_namespaces() -> None:
 def test_a_whole_slice() -> None:
     assert slice_of(
         {"addresses": ["10.0.0.1"], "hostname": "web-0", "targetRef": {"kind": "Pod", "name": "web-0"}},
-        {"addresses": ["10.0.0.2", "10.0.0.1"], "conditions": {"ready": False}},
+        {"addresses": ["10.0.0.2", "10.0.0.1"], "conditions": {"ready": False}, "targetRef": {"name": "web-1"}},
         ports=[{"name": "http", "protocol": "TCP", "port": 80}, {"port": None}],
     ) == EndpointSliceFact(
         "n",
         "s-1",
         "s",
-        (
-            EndpointFact(((A, "10.0.0.1"),), True, "web-0", "web-0"),
-            EndpointFact(((B, "10.0.0.2"), (A, "10.0.0.1")), False),
-        ),
         (Port("http", "tcp", 80), Port("", "tcp", None)),
+        (A, B, A),
+        1,
+        hostnames=("web-0", "", ""),
+        pods=("", "web-1", "web-1"),
     )
 
 
@@ -140,7 +139,7 @@ def test_a_whole_slice() -> None:
     ],
 )
 def test_ready_unless_it_says_not(conditions: dict[str, Any], ready: bool) -> None:
-    assert endpoint(**conditions).ready is ready
+    assert with_endpoint(**conditions).ready == ready
 
 
 @pytest.mark.parametrize(
@@ -152,17 +151,17 @@ def test_ready_unless_it_says_not(conditions: dict[str, Any], ready: bool) -> No
         ({"targetRef": {"kind": "", "name": "p-0"}}, "p-0"),
         ({"targetRef": {"kind": "Node", "name": "p-0"}}, ""),
         ({"targetRef": {"kind": "Pod"}}, ""),
-        ({"targetRef": {"kind": "Pod", "name": "web-0"}, "hostname": "web-0"}, "web-0"),
+        ({"targetRef": {"kind": "Pod", "name": "web-0"}, "hostname": "web-0"}, ""),
     ],
 )
 def test_the_pod_of_an_endpoint(target: dict[str, Any], name: str) -> None:
-    assert endpoint(**target).pod == name
+    assert with_endpoint(**target).pods == ((name,) if name else ())
 
 
 def test_the_text_of_an_address_is_kept_as_it_stands() -> None:
-    found = slice_of({"addresses": ["FD00:0:0::1"]}, addressType="IPv6")
+    found = slice_of({"addresses": ["FD00:0:0::1"]}, {"addresses": ["10.0.0.1"]}, addressType="IPv6")
     assert found is not None
-    assert found.endpoints[0].addresses == ((V6, "FD00:0:0::1"),)
+    assert (found.addresses, found.texts) == ((V6, A), ("FD00:0:0::1", ""))
 
 
 def test_what_is_no_address_is_left_out_and_an_endpoint_without_any_too() -> None:
@@ -170,7 +169,16 @@ def test_what_is_no_address_is_left_out_and_an_endpoint_without_any_too() -> Non
         {"addresses": ["host.example.com", "10.0.0.1"]}, {"addresses": ["x"]}, {"addresses": []}, {"hostname": "h"}
     )
     assert found is not None
-    assert [endpoint.addresses for endpoint in found.endpoints] == [((A, "10.0.0.1"),)]
+    assert found == EndpointSliceFact("n", "s-1", "s", (), (A,), 1)
+
+
+def test_those_that_are_ready_stand_first() -> None:
+    found = slice_of(
+        {"addresses": ["10.0.0.1"], "conditions": {"ready": False}, "hostname": "a"},
+        {"addresses": ["10.0.0.2"], "hostname": "b"},
+    )
+    assert found is not None
+    assert (found.addresses, found.ready, found.hostnames) == ((B, A), 1, ("b", "a"))
 
 
 @pytest.mark.parametrize("label", [None, ""])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsdnsd.kube.intake import EndedError, Intake
+from hsdnsd.kube.intake import OBJECT_OCTETS, EndedError, Intake
 from hsdnsd.kube.source import Cause, WatchState
 from hsdnsd.kube.union import Ledger
 from hsdnsd.records.model import (
@@ -22,6 +22,7 @@ from hsdnsd.records.model import (
     Key,
     Kind,
     Listed,
+    Listing,
     PodFact,
     ServiceFact,
     Upserted,
@@ -161,22 +162,41 @@ def test_lists_are_counted_by_why_they_were_begun() -> None:
     assert told.state.lists == {"start": 1, "gone": 2, "error": 1}
 
 
-def test_a_page_is_taken_object_by_object() -> None:
+LIST = {"metadata": {"resourceVersion": "7"}, "items": [service("a"), {"spec": 1}, service("b"), service("c")]}
+
+
+def test_the_objects_of_a_list_are_told_as_they_come() -> None:
     told = Told(version="")
     told.intake.begin_list()
-    body = {"metadata": {"resourceVersion": "7", "continue": ""}, "items": [service("a"), {"spec": 1}, service("b")]}
-    page = told.intake.page(json.dumps(body).encode())
-    for raw in page.items or ():
-        told.intake.item(raw)
-    told.intake.end_list(page.metadata.resource_version)
-    assert told.changes == [Upserted(fact("a")), Upserted(fact("b")), end_of_list("a", "b")]
+    body = json.dumps(LIST, separators=(",", ":")).encode()
+    cut = body.rindex(b"},{") + 20
+    told.intake.read(body[:cut])
+    first = Listing(Kind.SERVICE, (fact("a"), fact("b")))
+    assert told.changes == [first]
+    told.intake.read(body[cut:])
+    assert told.changes == [first]
+    told.intake.read_end()
+    assert told.changes == [first, Listing(Kind.SERVICE, (fact("c"),)), end_of_list("a", "b", "c")]
+    assert told.intake.version == "7"
     assert told.state.skipped == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"items": []}', b'{"metadata": {}, "items": {}}'])
-def test_what_is_no_page_ends_the_list(body: bytes) -> None:
-    with pytest.raises(EndedError, match="not a list"):
-        Told().intake.page(body)
+def test_what_is_no_list_ends_it(body: bytes) -> None:
+    told = Told()
+    told.intake.begin_list()
+    told.intake.read(body)
+    with pytest.raises(EndedError, match="not a list") as raised:
+        told.intake.read_end()
+    assert raised.value.cause is Cause.JUNK
+
+
+def test_an_object_without_end_ends_the_list() -> None:
+    told = Told()
+    told.intake.begin_list()
+    with pytest.raises(EndedError, match="an object of more than 8388608 octets") as raised:
+        told.intake.read(b"x" * (OBJECT_OCTETS + 1))
+    assert raised.value.cause is Cause.JUNK
 
 
 @pytest.mark.parametrize("version", ["", None])

@@ -8,7 +8,6 @@ from hsdnsd.errors import ManifestError
 from hsdnsd.kube.reading import Reading
 from hsdnsd.kube.selector import parse_selector
 from hsdnsd.records.model import (
-    EndpointFact,
     EndpointSliceFact,
     Fact,
     Kind,
@@ -54,9 +53,7 @@ FACTS: dict[Kind, tuple[Fact, ...]] = {
     Kind.NAMESPACE: (NamespaceFact("shop"),),
     Kind.SERVICE: (ServiceFact("shop", "web", headless=True, ports=(Port("http", "tcp", 80),)),),
     Kind.ENDPOINT_SLICE: (
-        EndpointSliceFact(
-            "shop", "web-x1", "web", (EndpointFact(((A, "10.0.0.1"),), True, "web-0"),), (Port("http", "tcp", 8080),)
-        ),
+        EndpointSliceFact("shop", "web-x1", "web", (Port("http", "tcp", 8080),), (A,), 1, hostnames=("web-0",)),
     ),
     Kind.POD: (PodFact("shop", "web-0", (A,)),),
 }

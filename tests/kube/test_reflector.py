@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from hsdnsd.kube import reflector
 from hsdnsd.kube.client import open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
@@ -26,9 +25,9 @@ from tests.support.reflected import (
     deleted,
     fact,
     listed,
+    only_streams,
     run,
     service,
-    without_pages,
 )
 
 
@@ -62,7 +61,7 @@ def test_what_a_server_is_asked(tmp_path: Path) -> None:
         assert await cluster.told_list() == listed()
         list_, watch = cluster.api.requests
         assert (list_.params, watch.params) == (
-            {"limit": "500"},
+            {},
             {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "270", "resourceVersion": "100"},
         )
         assert "gzip" in list_.headers["accept-encoding"]
@@ -70,7 +69,7 @@ def test_what_a_server_is_asked(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_what_a_server_is_asked_whose_pages_do_not_do(tmp_path: Path) -> None:
+def test_what_a_server_is_asked_whose_whole_lists_do_not_do(tmp_path: Path) -> None:
     """Once they did not, they are not asked for again."""
     streamed = {
         "watch": "true",
@@ -91,13 +90,13 @@ def test_what_a_server_is_asked_whose_pages_do_not_do(tmp_path: Path) -> None:
         assert gone["resourceVersion"] == "100"
         assert len(cluster.lists) == 1
 
-    run(tmp_path, test, begin=without_pages)
+    run(tmp_path, test, begin=only_streams)
 
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_either_refusal_of_streamed_lists_is_understood(tmp_path: Path, status: int) -> None:
     def refusing(api: FakeApiServer) -> None:
-        without_pages(api)
+        only_streams(api)
         api.scripts["services"].append(Answer(status, status_body(status, "Invalid")))
 
     async def test(cluster: Cluster) -> None:
@@ -108,16 +107,18 @@ def test_either_refusal_of_streamed_lists_is_understood(tmp_path: Path, status: 
     run(tmp_path, test, begin=refusing)
 
 
-def test_a_long_list_comes_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reflector, "PAGE_OBJECTS", 2)
+def test_a_list_is_told_as_it_comes(tmp_path: Path) -> None:
+    """Of an answer only the piece in hand is held, however long it is."""
+    many = [f"s{number:04}" for number in range(2000)]
 
     def filled(api: FakeApiServer) -> None:
-        for name in "abcde":
-            api.put(service(name))
+        for name in many:
+            api.put(service(name, {"padding": "x" * 60}))
 
     async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == listed(*"abcde")
-        assert [params.get("continue") for params in cluster.lists] == [None, "2", "4"]
+        assert await cluster.told_list() == listed(*many)
+        assert len(cluster.lists) == 1
+        assert cluster.told_at_once > 1
 
     run(tmp_path, test, begin=filled)
 

@@ -12,7 +12,7 @@ import pytest
 
 from hsdnsd.kube.backoff import AT_ONCE, HEALTHY, MIN_BACKOFF, STEADY
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
-from hsdnsd.kube.reflector import PUT_OFF, STREAMED_LIST_TIMEOUT, Reflector
+from hsdnsd.kube.reflector import STREAMED_LIST_TIMEOUT, Reflector
 from hsdnsd.records.model import Change
 from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
@@ -23,9 +23,9 @@ from tests.support.reflected import (
     added,
     both_ways,
     listed,
+    only_streams,
     run,
     service,
-    without_pages,
 )
 
 
@@ -123,7 +123,7 @@ def test_a_watch_that_is_cut(tmp_path: Path, last: bytes, lists_again: bool) -> 
 
 
 def test_a_line_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor asked for again and again: what can't be streamed is listed in pages."""
+    """Nor asked for again and again: what can't be streamed is listed as a whole."""
     monkeypatch.setattr("hsdnsd.kube.client.LINE_OCTETS", 1000)
 
     def filled(api: FakeApiServer) -> None:
@@ -132,7 +132,7 @@ def test_a_line_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytes
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed("a", "big")
-        assert cluster.lists == [{"limit": "500"}]
+        assert cluster.lists == [{}]
         await cluster.api.watched("services")
         cluster.api.put(service("big", padding="y" * 1000))
         assert await cluster.told_list() == listed("a", "big")
@@ -338,9 +338,9 @@ def test_a_silent_connection_is_given_up(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) -> None:
+def test_a_streamed_list_that_does_not_end_is_asked_for_whole(tmp_path: Path) -> None:
     def endless(api: FakeApiServer) -> None:
-        without_pages(api)
+        only_streams(api)
         api.ends_lists = False
         api.put(service("a"))
 
@@ -348,7 +348,7 @@ def test_a_streamed_list_that_does_not_end_is_listed_in_pages(tmp_path: Path) ->
         await cluster.api.watched("services")
         jump(STREAMED_LIST_TIMEOUT + 1)
         assert await cluster.told_list() == [added("a"), *listed("a")]
-        assert cluster.lists == [{"limit": "500"}] * 2
+        assert cluster.lists == [{}] * 2
         await cluster.api.watched("services")
         cluster.api.put(service("b"))
         assert await cluster.told() == [added("b")]
@@ -371,7 +371,7 @@ def test_the_list_s_time_limit_ends_with_the_list(tmp_path: Path) -> None:
 def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: Path, cut: bool) -> None:
     def half(api: FakeApiServer) -> None:
         api.put(service("a"))
-        without_pages(api)
+        only_streams(api)
         lines = json.dumps({"type": "ADDED", "object": service("ghost")}).encode() + b"\n"
         api.scripts["services"].append(Answer(200, lines, cut=cut))
 
@@ -379,7 +379,7 @@ def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: 
         assert await cluster.told_list() == [added("ghost"), *listed("a")]
         assert cluster.state.failures == 2
         assert len(cluster.pauses) == 1
-        # What was cut is asked for once more; what ended otherwise than it should, in pages.
+        # What was cut is asked for once more; what ended otherwise than it should, as a whole.
         assert len(cluster.lists) == (1 if cut else 2)
 
     run(tmp_path, test, begin=half)
@@ -390,13 +390,15 @@ def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: 
     [
         (Answer(200, b"<html>"), True),
         (Answer(200, {"metadata": {}, "items": []}), True),
-        (Answer(200, b'{"items":[', cut=True), False),
+        (Answer(200, b'{"items":[', cut=True), True),
+        (Answer(200, {"metadata": {"resourceVersion": "7", "continue": "2"}, "items": []}), True),
+        (Answer(200, b"", cut=True), True),
         (Answer(500, b""), False),
         (Answer(410, GONE), True),
     ],
 )
 def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer, otherwise: bool) -> None:
-    """As a stream, where pages may not do."""
+    """As a stream, where a whole one may not do: a server gives up an answer that takes it long."""
 
     def failing(api: FakeApiServer) -> None:
         api.put(service("a"))
@@ -409,47 +411,6 @@ def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer, othe
         assert cluster.state.failures == 1
 
     run(tmp_path, test, begin=failing)
-
-
-def page(token: str, *names: str) -> Answer:
-    """Of a list of Services; `token`: what the next one is asked for by."""
-    return Answer(200, {"metadata": {"resourceVersion": "100", "continue": token}, "items": [*map(service, names)]})
-
-
-BUSY = Answer(429, status_body(429, "TooManyRequests"), {"Retry-After": "7"})
-
-
-def test_a_further_page_that_is_put_off_is_asked_for_again(tmp_path: Path) -> None:
-    """Of a fleet that lists at once, each would else list anew from the first page."""
-
-    def busy(api: FakeApiServer) -> None:
-        api.scripts["services"] += [page("2", "a"), BUSY, BUSY, page("", "b")]
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == listed("a", "b")
-        assert [params.get("continue") for params in cluster.lists] == [None, "2", "2", "2"]
-        assert cluster.pauses == [7.5, 7.5]
-        assert cluster.state.failures == 2
-
-    run(tmp_path, test, begin=busy)
-
-
-@pytest.mark.parametrize("last", [Answer(500, b""), BUSY])
-def test_patience_with_a_further_page_has_an_end(tmp_path: Path, last: Answer) -> None:
-    def never(api: FakeApiServer) -> None:
-        api.put(service("a"))
-        api.scripts["services"] += [page("2", "ghost"), *[BUSY] * PUT_OFF, last]
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == [added("ghost"), *listed("a")]
-        assert cluster.lists == [
-            {"limit": "500"},
-            *[{"limit": "500", "continue": "2"}] * (PUT_OFF + 1),
-            {"limit": "500"},
-        ]
-        assert len(cluster.pauses) == PUT_OFF + 1
-
-    run(tmp_path, test, begin=never)
 
 
 def test_versions_that_run_backwards_list_again(tmp_path: Path) -> None:

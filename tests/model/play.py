@@ -14,7 +14,18 @@ from random import Random
 from typing import Any
 
 from hsdnsd.kube.reflector import Reflector
-from hsdnsd.records.model import Amended, Change, Deleted, EndpointSliceFact, NamespaceFact, SliceMemory, Upserted
+from hsdnsd.records.model import (
+    Amended,
+    Change,
+    Deleted,
+    EndpointSliceFact,
+    Fact,
+    Listing,
+    Memory,
+    NamespaceFact,
+    SliceMemory,
+    Upserted,
+)
 from hsdnsd.records.options import ZoneOptions
 from hsdnsd.records.table import Table
 from tests.model.daemon import Daemon
@@ -403,7 +414,13 @@ def _own_time(loop: VirtualLoop, random: Random) -> Iterator[None]:
 
 def _told_of(change: Change) -> Iterator[tuple[str, str]]:
     """Namespace and Service ("": any) of what has changed."""
-    told = change.told if isinstance(change, Amended) else (change.fact,) if isinstance(change, Upserted) else ()
+    told: tuple[Fact | Memory, ...] = ()
+    if isinstance(change, Amended):
+        told = change.told
+    elif isinstance(change, Listing):
+        told = change.facts
+    elif isinstance(change, Upserted):
+        told = (change.fact,)
     for fact in told:
         if isinstance(fact, EndpointSliceFact | SliceMemory):
             yield fact.namespace, fact.service

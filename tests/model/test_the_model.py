@@ -130,8 +130,7 @@ class LosesAnEventNowAndThen(Table):
 class TellsEverybodyReady(Table):
     def apply(self, change: Change, unix_time: int) -> frozenset[Owner]:
         if isinstance(change, Upserted) and isinstance(change.fact, EndpointSliceFact):
-            ready = tuple(msgspec.structs.replace(endpoint, ready=True) for endpoint in change.fact.endpoints)
-            change = Upserted(msgspec.structs.replace(change.fact, endpoints=ready))
+            change = Upserted(msgspec.structs.replace(change.fact, ready=len(change.fact.addresses)))
         return super().apply(change, unix_time)
 
 

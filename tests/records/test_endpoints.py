@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from hsdnsd.records.endpoints import NO_ENDPOINTS, Endpoints, boil_down, is_label, renamed, wire_label
-from hsdnsd.records.model import EndpointFact
-from tests.support.facts import endpoint, endpoint_slice, packed
+from hsdnsd.records.model import EndpointSliceFact
+from tests.support.facts import Endpoint, endpoint, endpoint_slice, packed
 
 
-def boiled(*endpoints: EndpointFact, pod_names: bool = False, dotted: bool = False) -> Endpoints:
+def boiled(*endpoints: Endpoint, pod_names: bool = False, dotted: bool = False) -> Endpoints:
     return boil_down(endpoint_slice("web", *endpoints), (), pod_names, dotted)
 
 
@@ -57,7 +57,8 @@ def test_the_hostname_goes_before_the_pod_name() -> None:
 
 @pytest.mark.parametrize("text", ["", "x" * 64])
 def test_a_text_that_makes_no_label_is_not_used(text: str) -> None:
-    endpoints = boiled(EndpointFact(((packed("fd00::1"), text),)), endpoint("fd00:0::2"))
+    addresses = (packed("fd00::1"), packed("fd00::2"))
+    endpoints = boil_down(EndpointSliceFact("", "", "", (), addresses, 2, texts=(text, "fd00:0::2")), (), False, False)
     assert labels(endpoints) == [b"\x07fd00--1", b"\x09fd00-0--2"]
 
 

@@ -21,6 +21,7 @@ from tests.support.facts import (
     HTTP,
     SHOP,
     WEB,
+    WEB_ENDPOINTS,
     WEB_SLICE,
     Cluster,
     endpoint,
@@ -41,7 +42,7 @@ from tests.support.facts import (
 class TestWhatAChangeEnds:
     def test_a_new_endpoint(self) -> None:
         cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        more = endpoint_slice("web", *WEB_SLICE.endpoints, endpoint("10.1.0.3"), ports=HTTP)
+        more = endpoint_slice("web", *WEB_ENDPOINTS, endpoint("10.1.0.3"), ports=HTTP)
         assert cluster.tell(more) == {of_service("web"), of_address("10.1.0.3")}
         assert cluster.tell(WEB_SLICE) == {of_service("web"), of_address("10.1.0.3")}
 
@@ -64,11 +65,11 @@ class TestWhatAChangeEnds:
 
     def test_other_ports(self) -> None:
         cluster = Cluster(SHOP, WEB, WEB_SLICE)
-        assert cluster.tell(endpoint_slice("web", *WEB_SLICE.endpoints)) == {of_service("web")}
+        assert cluster.tell(endpoint_slice("web", *WEB_ENDPOINTS)) == {of_service("web")}
 
     def test_a_slice_moves_to_another_service(self) -> None:
         cluster = Cluster(SHOP, WEB, headless("api"), WEB_SLICE)
-        moved = EndpointSliceFact("shop", WEB_SLICE.name, "api", WEB_SLICE.endpoints, HTTP)
+        moved = endpoint_slice("api", *WEB_ENDPOINTS, name=WEB_SLICE.name, ports=HTTP)
         assert cluster.tell(moved) == {of_service("web"), of_service("api"), of_address("10.1.0.1")}
         assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
         assert cluster.ask("api.shop.svc").data == ["10.1.0.1"]
@@ -152,12 +153,12 @@ class TestNoChange:
             pytest.param(headless("idle", unready=True), id="readiness-of-nobody"),
             pytest.param(service("dual", "fd00::96", "10.96.0.2", ports=HTTP), id="order-of-cluster-ips"),
             pytest.param(WEB_SLICE, id="slice"),
-            pytest.param(endpoint_slice("web", *reversed(WEB_SLICE.endpoints), ports=HTTP), id="order-of-endpoints"),
+            pytest.param(endpoint_slice("web", *reversed(WEB_ENDPOINTS), ports=HTTP), id="order-of-endpoints"),
             pytest.param(
                 endpoint_slice("web", endpoint("10.1.0.1", host="web-0", pod="other"), ports=HTTP), id="not-ready-goes"
             ),
             pytest.param(
-                endpoint_slice("web", *WEB_SLICE.endpoints, endpoint("10.1.0.9", ready=False), ports=HTTP),
+                endpoint_slice("web", *WEB_ENDPOINTS, endpoint("10.1.0.9", ready=False), ports=HTTP),
                 id="not-ready-comes",
             ),
             pytest.param(endpoint_slice("web", name="empty"), id="empty-slice"),
@@ -243,7 +244,7 @@ def test_what_is_counted() -> None:
         NamespaceFact(""),
         EndpointSliceFact("shop", "x", "é"),
         EndpointSliceFact("é", "x", "x"),
-        EndpointSliceFact("shop", WEB_SLICE.name, "x" * 64, WEB_SLICE.endpoints),
+        endpoint_slice("x" * 64, *WEB_ENDPOINTS, name=WEB_SLICE.name),
         PodFact("é", "x", (bytes(4),)),
     ],
 )
@@ -256,7 +257,7 @@ def test_an_object_whose_name_is_no_label_is_not_held(fact: Fact) -> None:
 
 def test_a_slice_whose_label_turns_into_nonsense_is_dropped() -> None:
     cluster = Cluster(SHOP, WEB, WEB_SLICE)
-    broken = EndpointSliceFact("shop", WEB_SLICE.name, "", WEB_SLICE.endpoints, HTTP)
+    broken = endpoint_slice("", *WEB_ENDPOINTS, name=WEB_SLICE.name, ports=HTTP)
     assert cluster.tell(broken) == {of_service("web"), of_address("10.1.0.1")}
     assert cluster.ask("web.shop.svc").data == "NXDOMAIN"
 
@@ -267,7 +268,7 @@ def test_facts_that_make_no_sense_do_no_harm() -> None:
         endpoint_slice("web", endpoint("10.1.0.1", host="é"), endpoint("10.1.0.2", host="h" * 64), ports=HTTP),
         endpoint_slice("web", endpoint("10.1.0.3", host="a.b"), ports=ports("é:tcp:80", ":odd:80"), name="2"),
         endpoint_slice("web", endpoint("10.1.0.4"), ports=ports("low:tcp:-1", "high:tcp:70000"), name="3"),
-        EndpointSliceFact("shop", "4", "web", (endpoint("fd00::1"),), HTTP),
+        endpoint_slice("web", endpoint("fd00::1"), name="4", ports=HTTP),
         WEB,
     ]
     for fact in odd:

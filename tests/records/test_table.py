@@ -11,6 +11,7 @@ from hsdnsd.records.model import (
     Fact,
     Kind,
     Listed,
+    Listing,
     NamespaceFact,
     Replaced,
     SliceMemory,
@@ -22,6 +23,7 @@ from tests.support.facts import (
     HTTP,
     SHOP,
     WEB,
+    WEB_ENDPOINTS,
     WEB_SLICE,
     Cluster,
     endpoint,
@@ -31,6 +33,7 @@ from tests.support.facts import (
     of_namespace,
     of_service,
     pod,
+    ports,
     service,
 )
 
@@ -119,6 +122,44 @@ class TestEndsOfLists:
         cluster.table.apply(Listed(Kind.ENDPOINT_SLICE, {one.key, other.key}), 2)
         assert len(cluster.ask("1.0.0.10.in-addr.arpa.", "PTR").data) == 2
 
+    def test_objects_told_together_are_as_those_told_one_by_one(self) -> None:
+        """Even where one of them is told twice, or an address is in two slices."""
+        port = ports("http:tcp:80")
+        slices = (
+            endpoint_slice("db", endpoint("10.0.0.1", host="a"), endpoint("10.0.0.2", host="b"), ports=port),
+            endpoint_slice("db", endpoint("10.0.0.2", host="b"), name="db-2", ports=port),
+            endpoint_slice("db", endpoint("10.0.0.3", host="a"), ports=port),
+        )
+        told: dict[Kind, tuple[Fact, ...]] = {
+            Kind.NAMESPACE: (SHOP,),
+            Kind.SERVICE: (headless("db", ports=port), service("web", "10.96.0.1"), service("web", "10.96.0.2")),
+            Kind.ENDPOINT_SLICE: slices,
+            Kind.POD: (),
+        }
+        clusters = [Cluster(synced=False), Cluster(synced=False)]
+        for kind, facts in told.items():
+            for fact in facts:
+                assert clusters[0].table.apply(Upserted(fact), 1) == frozenset()
+            assert clusters[1].table.apply(Listing(kind, facts), 1) == frozenset()
+            for cluster in clusters:
+                cluster.table.apply(Listed(kind, {fact.key for fact in facts}), 2)
+        one, other = clusters
+        assert one.table.counts() == other.table.counts()
+        for kind in Kind:
+            assert one.table.memories(kind) == other.table.memories(kind)
+        for name in ("db.shop.svc", "a.db.shop.svc", "b.db.shop.svc", "web.shop.svc"):
+            assert one.ask(name).data == other.ask(name).data != "NXDOMAIN"
+        for number in (1, 2, 3):
+            name = f"{number}.0.0.10.in-addr.arpa."
+            assert one.ask(name, "PTR").data == other.ask(name, "PTR").data
+        assert other.ask("1.0.0.10.in-addr.arpa.", "PTR").data == "NXDOMAIN"
+
+    def test_of_what_was_listed_before_they_end_answers_at_once(self) -> None:
+        cluster = Cluster(service("web", "10.96.0.1"))
+        ended = cluster.table.apply(Listing(Kind.SERVICE, (service("web", "10.96.0.2"),)), 2)
+        assert of_service("web") in ended
+        assert cluster.ask("web.shop.svc").data == ["10.96.0.2"]
+
 
 class TestNews:
     """What a list says is compared with what is held."""
@@ -146,9 +187,9 @@ class TestNews:
         "fact",
         [
             endpoint_slice("web", endpoint("10.1.0.1", host="web-0"), ports=HTTP),
-            endpoint_slice("web", *WEB_SLICE.endpoints),
-            endpoint_slice("db", *WEB_SLICE.endpoints, name=WEB_SLICE.name, ports=HTTP),
-            endpoint_slice("web", *WEB_SLICE.endpoints, name="another", ports=HTTP),
+            endpoint_slice("web", *WEB_ENDPOINTS),
+            endpoint_slice("db", *WEB_ENDPOINTS, name=WEB_SLICE.name, ports=HTTP),
+            endpoint_slice("web", *WEB_ENDPOINTS, name="another", ports=HTTP),
         ],
     )
     def test_a_slice_is_told_as_it_will_be_held(self, fact: EndpointSliceFact) -> None:
@@ -164,7 +205,7 @@ class TestNews:
         cluster = Cluster(*self.FACTS)
         nonsense = "x" * 64
         assert cluster.table.news(endpoint_slice(nonsense, name="other")) is None
-        lost = cluster.table.news(endpoint_slice(nonsense, *WEB_SLICE.endpoints, name=WEB_SLICE.name))
+        lost = cluster.table.news(endpoint_slice(nonsense, *WEB_ENDPOINTS, name=WEB_SLICE.name))
         assert lost is not None
         cluster.table.apply(Amended(Kind.ENDPOINT_SLICE, (lost,), ()), 2)
         assert cluster.ask("web.shop.svc").data == "NXDOMAIN"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import dns.rdata
 import dns.rdatatype
@@ -12,11 +13,12 @@ import msgspec
 from hsdnsd.records.endpoints import wire_label
 from hsdnsd.records.model import (
     KIND_OF,
+    Change,
     Deleted,
-    EndpointFact,
     EndpointSliceFact,
     Fact,
     Kind,
+    Listing,
     NamespaceFact,
     PodFact,
     Port,
@@ -70,16 +72,40 @@ def external(name: str, target: str, namespace: str = "shop") -> ServiceFact:
     return ServiceFact(namespace, name, external_name=target)
 
 
-def endpoint(*ips: str, host: str = "", pod: str = "", ready: bool = True) -> EndpointFact:
+class Endpoint(NamedTuple):
     """An endpoint; the addresses as a slice would spell them."""
-    return EndpointFact(tuple((packed(ip), ip) for ip in ips), ready=ready, hostname=host, pod=pod)
+
+    addresses: tuple[str, ...]
+    ready: bool = True
+    hostname: str = ""
+    pod: str = ""
+
+
+def endpoint(*ips: str, host: str = "", pod: str = "", ready: bool = True) -> Endpoint:
+    """An endpoint; the addresses as a slice would spell them."""
+    return Endpoint(ips, ready, host, pod)
 
 
 def endpoint_slice(
-    service_name: str, *endpoints: EndpointFact, ports: tuple[Port, ...] = (), name: str = "", namespace: str = "shop"
+    service_name: str, *endpoints: Endpoint, ports: tuple[Port, ...] = (), name: str = "", namespace: str = "shop"
 ) -> EndpointSliceFact:
     """A slice of a Service; it is called SERVICE-1 if nothing else is said."""
-    return EndpointSliceFact(namespace, name or f"{service_name}-1", service_name, endpoints, ports)
+    rows = [(one, text) for one in sorted(endpoints, key=lambda one: not one.ready) for text in one.addresses]
+
+    def column(texts: list[str]) -> tuple[str, ...]:
+        return tuple(texts) if any(texts) else ()
+
+    return EndpointSliceFact(
+        namespace,
+        name or f"{service_name}-1",
+        service_name,
+        ports,
+        tuple(packed(text) for _, text in rows),
+        sum(one.ready for one, _ in rows),
+        hostnames=column([one.hostname for one, _ in rows]),
+        pods=column(["" if one.hostname else one.pod for one, _ in rows]),
+        texts=column([text if ":" in text else "" for _, text in rows]),
+    )
 
 
 def pod(name: str, *ips: str, namespace: str = "shop") -> PodFact:
@@ -87,13 +113,17 @@ def pod(name: str, *ips: str, namespace: str = "shop") -> PodFact:
     return PodFact(namespace, name, tuple(map(packed, ips)))
 
 
+def one_by_one(change: Change) -> Sequence[Change]:
+    """What was told at once, each by itself."""
+    return [*map(Upserted, change.facts)] if isinstance(change, Listing) else [change]
+
+
 # A namespace with one headless Service, of two endpoints, one of them not ready.
 HTTP = ports("http:tcp:80")
 SHOP = NamespaceFact("shop")
 WEB = headless("web", ports=HTTP)
-WEB_SLICE = endpoint_slice(
-    "web", endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1", ready=False), ports=HTTP
-)
+WEB_ENDPOINTS = (endpoint("10.1.0.1", host="web-0"), endpoint("10.1.0.2", host="web-1", ready=False))
+WEB_SLICE = endpoint_slice("web", *WEB_ENDPOINTS, ports=HTTP)
 
 
 def options(**changes: object) -> ZoneOptions:

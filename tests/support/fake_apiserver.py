@@ -28,6 +28,7 @@ PLURAL = {"Service": "services", "Namespace": "namespaces", "Pod": "pods", "Endp
 PREFIX = {"endpointslices": "/apis/discovery.k8s.io/v1"}
 API_VERSION = {"endpointslices": "discovery.k8s.io/v1"}
 KIND = {plural: kind for kind, plural in PLURAL.items()}
+COMPACT = (",", ":")  # as Go writes JSON
 
 
 @dataclass
@@ -259,7 +260,7 @@ class FakeApiServer:
         else:
             await self._watch(request, reader, writer)
             return False
-        body = json.dumps(answer.body).encode() if isinstance(answer.body, dict) else answer.body
+        body = json.dumps(answer.body, separators=COMPACT).encode() if isinstance(answer.body, dict) else answer.body
         announced = len(body) + 1000 if answer.cut else len(body)
         headers = {"Content-Type": "application/json", "Content-Length": str(announced), **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -323,7 +324,7 @@ def _without_type(obj: Object) -> Object:
 
 
 def _line(kind: str, obj: Object) -> bytes:
-    return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
+    return json.dumps({"type": kind, "object": obj}, separators=COMPACT).encode() + b"\n"
 
 
 def _bookmark_of(plural: str, version: int, end: str = "") -> Object:

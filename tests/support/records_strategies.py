@@ -8,8 +8,6 @@ from hsdnsd.records.model import (
     KIND_OF,
     Change,
     Deleted,
-    EndpointFact,
-    EndpointSliceFact,
     Fact,
     Key,
     Kind,
@@ -23,7 +21,7 @@ from hsdnsd.records.model import (
 from hsdnsd.records.options import Pods, ZoneOptions
 from hsdnsd.wire.const import RRType
 from hsdnsd.wire.name import Name
-from tests.support.facts import absolute, options, packed, reverse_name
+from tests.support.facts import Endpoint, absolute, endpoint_slice, options, packed, reverse_name
 
 NAMESPACES = ("a", "b")
 SERVICES = ("s", "t")
@@ -40,10 +38,8 @@ _addresses = st.sampled_from(ADDRESSES)
 _packed = st.lists(_addresses.map(packed), max_size=2, unique=True).map(tuple)
 
 endpoints = st.builds(
-    EndpointFact,
-    addresses=st.lists(_addresses, min_size=1, max_size=2).map(
-        lambda texts: tuple((packed(text), text) for text in texts)
-    ),
+    Endpoint,
+    addresses=st.lists(_addresses, min_size=1, max_size=2).map(tuple),
     ready=st.sampled_from((True, True, True, False)),
     hostname=st.sampled_from(("", "", *HOSTS)),
     pod=st.sampled_from(("", "h", "p.q")),
@@ -61,12 +57,12 @@ services = st.one_of(
     ),
 )
 slices = st.builds(
-    EndpointSliceFact,
-    _namespaces,
-    st.sampled_from(("x", "y")),
+    lambda service, these, **others: endpoint_slice(service, *these, **others),
     _services,
-    st.lists(endpoints, min_size=1, max_size=3).map(tuple),
-    _ports,
+    st.lists(endpoints, min_size=1, max_size=3),
+    name=st.sampled_from(("x", "y")),
+    namespace=_namespaces,
+    ports=_ports,
 )
 pods = st.builds(PodFact, _namespaces, st.sampled_from(("p", "q")), _packed)
 facts: st.SearchStrategy[Fact] = st.one_of(services, slices, slices, pods, _namespaces.map(NamespaceFact))

@@ -12,8 +12,8 @@ import pytest
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, ServiceFact, Upserted
-from tests.support.facts import nothing_held
+from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, Listing, ServiceFact, Upserted
+from tests.support.facts import nothing_held, one_by_one
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 
 SERVICES = Resource(Kind.SERVICE, "/api/v1/services")
@@ -55,6 +55,7 @@ class Cluster:
     Attributes:
         pauses: how long it wanted to wait, each time; it does not.
         clock: its clock. chance: its luck.
+        told_at_once: how often it told objects of a list.
     """
 
     def __init__(self, api: FakeApiServer) -> None:
@@ -63,6 +64,7 @@ class Cluster:
         self.pauses: list[float] = []
         self.clock = 1000.0
         self.chance = 0.5
+        self.told_at_once = 0
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
 
     async def told(self, count: int = 1) -> list[Change]:
@@ -87,7 +89,9 @@ class Cluster:
         return self._changes.empty()
 
     def sink(self, change: Change) -> None:
-        self._changes.put_nowait(change)
+        self.told_at_once += isinstance(change, Listing)
+        for told in one_by_one(change):
+            self._changes.put_nowait(told)
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -143,9 +147,9 @@ def run(
     asyncio.run(body())
 
 
-def without_pages(api: FakeApiServer) -> None:
+def only_streams(api: FakeApiServer) -> None:
     """The first list is gone before it has been told: it is asked for as a stream, and so is every other."""
     api.scripts["services"].append(Answer(410, status_body(410, "Expired")))
 
 
-both_ways = pytest.mark.parametrize("begin", [lambda api: None, without_pages], ids=["pages", "streamed"])
+both_ways = pytest.mark.parametrize("begin", [lambda api: None, only_streams], ids=["whole", "streamed"])

@@ -1,0 +1,122 @@
+"""hsdnsd.kube.lists: however a list is cut on the way, its objects come out, and little of it is held."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsdnsd.kube.lists import ListReader, NotAListError
+
+LIMIT = 1 << 16
+
+_texts = st.sampled_from(["", "a", '},{"metadata":{', '"items":[', "\\", '"', "é\u2028", "]}"])
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=6,
+)
+# Objects that begin alike, and objects within them that do so too.
+_objects = st.fixed_dictionaries(
+    {"metadata": _values},
+    optional={"spec": st.lists(st.fixed_dictionaries({"metadata": _values}), max_size=3) | _values},
+)
+_separators = st.sampled_from([(",", ":"), (", ", ": ")])
+
+
+def listed(objects: Any, **more: Any) -> dict[str, Any]:
+    return {"kind": "ServiceList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": objects, **more}
+
+
+def read(pieces: list[bytes], limit: int = LIMIT) -> tuple[str | None, list[Any], list[int]]:
+    """The version, the objects, and how many came with each piece."""
+    reader = ListReader(limit)
+    objects, counts = [], []
+    for piece in pieces:
+        found = reader.feed(piece)
+        objects += found
+        counts.append(len(found))
+    metadata, last = reader.end()
+    return metadata.resource_version, [json.loads(bytes(raw)) for raw in (*objects, *last)], counts
+
+
+def cut(body: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted({place % (len(body) + 1) for place in places} | {len(body)})
+    return [body[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+@given(st.lists(_objects, max_size=6), _separators, st.lists(st.integers(min_value=0), max_size=8), st.booleans())
+def test_every_object_comes_out_once_and_in_order(
+    objects: list[Any], separators: tuple[str, str], places: list[int], first: bool
+) -> None:
+    whole = listed(objects)
+    if not first:  # metadata may stand behind the objects
+        whole["metadata"] = whole.pop("metadata")
+    body = json.dumps(whole, separators=separators, ensure_ascii=False).encode()
+    assert read(cut(body, places))[:2] == ("7", objects)
+
+
+def test_objects_come_out_with_the_piece_that_they_end_in() -> None:
+    """An object has ended when the next one has begun."""
+    objects = [{"metadata": {"name": f"s{number}"}} for number in range(100)]
+    body = json.dumps(listed(objects), separators=(",", ":")).encode()
+    version, found, counts = read([body[at : at + 50] for at in range(0, len(body), 50)], limit=150)
+    assert (version, found) == ("7", objects)
+    assert sum(counts) == 99
+
+
+@pytest.mark.parametrize("items", [None, []])
+def test_a_list_of_nothing(items: Any) -> None:
+    assert read([json.dumps(listed(items)).encode()])[:2] == ("7", [])
+
+
+def test_a_list_without_items() -> None:
+    assert read([b'{"metadata":{"resourceVersion":"7"}}'])[:2] == ("7", [])
+
+
+def test_what_lies_within_an_object_is_no_place_to_cut() -> None:
+    """Nor does it cost the others."""
+    inner = [{"metadata": {"name": "b"}}, {"metadata": {"name": "c"}}]
+    objects = [{"metadata": {"name": "a"}, "spec": {"items": inner}}, {"metadata": {"name": "d"}}]
+    body = json.dumps(listed(objects), separators=(",", ":")).encode()
+    for place in range(len(body)):
+        assert read([body[:place], body[place:]])[:2] == ("7", objects)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"items":[]}',
+        b'{"metadata":{},"items":{}}',
+        b'{"metadata":{},"items":[{"a":1}',
+        b'{"metadata":{},"items":[{"a":1},{"a":2}',
+        b'{"metadata":{},"items":[{"a":1},{"a":2]}}',
+        b'{"metadata":{},"items":[{"a":1}]}x',
+        b'{"metadata":{},"items":' + b"[" * 5000,
+    ],
+)
+def test_what_is_no_list_or_not_the_whole_of_one(body: bytes) -> None:
+    for place in (0, len(body) // 2, len(body)):
+        with pytest.raises(NotAListError, match=r"^not a list: "):
+            read([body[:place], body[place:]])
+
+
+def test_a_part_of_a_list_is_not_taken_for_all_of_it() -> None:
+    body = json.dumps(listed([], metadata={"resourceVersion": "7", "continue": "c"})).encode()
+    with pytest.raises(NotAListError, match="a part of a list"):
+        read([body])
+
+
+@pytest.mark.parametrize("begin", [b"", b'{"metadata":{},"items":[', b'{"metadata":{},"items":[{"a":1},{"a":"'])
+def test_what_is_held_has_a_limit(begin: bytes) -> None:
+    reader = ListReader(1000)
+    reader.feed(begin)
+    reader.feed(b"x" * 900)
+    with pytest.raises(NotAListError, match="an object of more than 1000 octets"):
+        reader.feed(b"x" * 150)
