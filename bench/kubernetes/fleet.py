@@ -76,7 +76,7 @@ class Fleet:
     ) -> None:
         """
         Args:
-            streamed: lists come as one stream with the watch, not in pages.
+            streamed: lists come as one stream with the watch, not as a whole before it.
         """
         self._plane = plane
         self._requests = requests
@@ -170,7 +170,7 @@ class Fleet:
 
 
 class _Stream(asyncio.Protocol):
-    """One resource: its list, in pages or streamed, and then its watch, all on one connection.
+    """One resource: its list, whole or streamed, and then its watch, all on one connection.
 
     Attributes:
         synced: done when the list has ended and the watch is open. ended: the server has closed the connection.
@@ -205,10 +205,10 @@ class _Stream(asyncio.Protocol):
             if self._answer.has_begun and (not self._streamed or self._answer.ends_list):
                 self.synced.set_result(None)
         elif self._answer.is_whole:
-            version, token = self._answer.metadata()
-            self._watches = not token
+            version = self._answer.version()
+            self._watches = True
             self._answer = _Answer()
-            self._transport.write(self.asked.page(token) if token else self.asked.watch_from(version))
+            self._transport.write(self.asked.watch_from(version))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
@@ -268,11 +268,11 @@ class _Answer:
         """Of a streamed list: between chunks (RFC 9112 section 7.1), which may begin anywhere in it."""
         return LIST_END in _CHUNK.sub(b"", self._last)
 
-    def metadata(self) -> tuple[str, str]:
-        """resourceVersion, and what the next page is asked for by ("": there is none). They come first in a list.
+    def version(self) -> str:
+        """resourceVersion, which comes first in a list.
 
         Raises:
-            BenchError: it is no list. zlib.error: nor compressed.
+            BenchError: it is no list, or not all of it. zlib.error: nor compressed.
         """
         head, _, body = self._first.partition(HEAD_END)
         if not _LENGTH.search(head):
@@ -280,6 +280,6 @@ class _Answer:
         if b"content-encoding: gzip" in head.lower():
             body = zlib.decompressobj(31).decompress(body)
         found = _METADATA.search(body)
-        if not found:
-            raise BenchError(f"no list: {body[:200]!r}")
-        return found[1].decode(), (found[2] or b"").decode()
+        if not found or found[2]:
+            raise BenchError(f"no list, or a part of one: {body[:200]!r}")
+        return found[1].decode()

@@ -29,16 +29,12 @@ class Asked(NamedTuple):
     list: bytes
     watch: bytes
 
-    def page(self, token: str) -> bytes:
-        """Of the page that `token` stands for."""
-        return self.list.replace(b" HTTP/1.1\r\n", f"&continue={token} HTTP/1.1\r\n".encode(), 1)
-
     def watch_from(self, version: str) -> bytes:
         return _VERSION.sub(f"resourceVersion={version}".encode(), self.watch, count=1)
 
     @property
     def streamed(self) -> bytes:
-        """Of the list and the watch as one stream, which is how hsdnsd lists where pages do not do."""
+        """Of the list and the watch as one stream, which is how hsdnsd lists where a list breaks off."""
         return _VERSION.sub(b"sendInitialEvents=true&resourceVersionMatch=NotOlderThan", self.watch, count=1)
 
 

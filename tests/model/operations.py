@@ -89,7 +89,7 @@ class _Maker:
             (lambda: Operation("bookmark", (self._plural(),)), 4),
             (lambda: Operation("crash", (self._pick((0.2, 2, 20)), self._chance(0.4))), 3),
             (lambda: Operation("streams", (self._chance(0.5), self._chance(0.8))), 2),
-            (lambda: Operation("pages", (self._pick((0, 2, 3, 7)), self._up_to(2) if self._chance(0.3) else 0)), 3),
+            (lambda: Operation("breaks", (self._plural(), self._up_to(2))), 3),
             (lambda: Operation("ambush", (self._plural(), self._up_to(3), self._change())), 8),
             (self._miss, 10),
             (lambda: Operation("restart"), 1),

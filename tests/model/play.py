@@ -339,13 +339,13 @@ class Game:
         self.server.streams_lists = streams_lists
         self.server.ends_lists = ends_lists
 
-    def pages(self, objects: int, expired: int) -> None:
+    def breaks(self, plural: str, count: int) -> None:
+        """So many of the next lists break off in their midst."""
         self._trouble()
-        self.server.page_objects = objects
-        self.server.expired_pages = expired
+        self.server.breaks[plural] += count
 
     def ambush(self, plural: str, nth: int, operation: Operation) -> None:
-        """Something happens right when the server is asked: between two pages, between a list and its watch."""
+        """Something happens right when the server is asked, above all between a list and its watch."""
         self.server.ambushes[plural] += [lambda: None] * (nth - 1)
         self.server.ambushes[plural].append(lambda: getattr(self, operation.what)(*operation.how))
 

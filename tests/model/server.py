@@ -1,4 +1,4 @@
-"""The stand-in API server as the model uses it: pages that keep to one version, faults that last, the true history."""
+"""The stand-in API server as the model uses it: faults that last, and the true history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.model.oracle import Key, Object
 from tests.support.fake_apiserver import (
-    API_VERSION,
+    COMPACT,
     KIND,
     PLURAL,
     Answer,
@@ -18,8 +18,6 @@ from tests.support.fake_apiserver import (
     Request,
     _selected,
     _Watch,
-    _without_type,
-    status_body,
 )
 
 WATCHED = ("endpointslices", "namespaces", "services")
@@ -38,8 +36,7 @@ class ModelServer(FakeApiServer):
     """
     Attributes:
         history: per resource and object, oldest first, without what every client must have heard of.
-        page_objects: at most so many objects come in one page; 0: as many as are asked for.
-        expired_pages: so many requests for a further page get 410.
+        breaks: per resource, how many of the next lists break off in their midst.
         ambushes: per resource, what happens before the next requests are answered.
     """
 
@@ -47,10 +44,8 @@ class ModelServer(FakeApiServer):
         super().__init__()
         self.history: dict[str, dict[Key, list[Version]]] = {plural: defaultdict(list) for plural in WATCHED}
         self.changes: dict[str, list[Version]] = {plural: [] for plural in WATCHED}
-        self.page_objects = 0
-        self.expired_pages = 0
+        self.breaks = dict.fromkeys(WATCHED, 0)
         self.ambushes: dict[str, list[Callable[[], None]]] = defaultdict(list)
-        self._snapshots: dict[str, tuple[int, list[Object]]] = {}
 
     def object(self, plural: str, key: Key) -> Object | None:
         return self._objects[plural].get(key)
@@ -123,35 +118,12 @@ class ModelServer(FakeApiServer):
         return await super()._answer(request, reader, writer)
 
     def _list(self, request: Request) -> Answer:
-        """As kube-apiserver: all pages of a list are of one version, until that is compacted."""
-        plural, token = request.plural, request.params.get("continue", "")
-        if token:
-            name, _, offset = token.partition(".")
-            start = int(offset)
-            if self.expired_pages:
-                self.expired_pages -= 1
-                self._snapshots.pop(name, None)
-            if name not in self._snapshots or self._snapshots[name][0] < self._compacted:
-                return Answer(410, status_body(410, "Expired", "the provided continue parameter is too old"))
-        else:
-            name, start = f"c{len(self.requests)}", 0
-            objects = [obj for _, obj in sorted(self._objects[plural].items()) if _selected(request, obj)]
-            self._snapshots = {**dict(list(self._snapshots.items())[-8:]), name: (self.version, objects)}
-        version, objects = self._snapshots[name]
-        limit = min(int(request.params.get("limit") or 0) or 500, self.page_objects or 500)
-        metadata = {"resourceVersion": str(version)}
-        if start + limit < len(objects):
-            metadata["continue"] = f"{name}.{start + limit}"
-        items = [_without_type(obj) for obj in objects[start : start + limit]] or None
-        return Answer(
-            200,
-            {
-                "kind": f"{KIND[plural]}List",
-                "apiVersion": API_VERSION.get(plural, "v1"),
-                "metadata": metadata,
-                "items": items,
-            },
-        )
+        answer = super()._list(request)
+        if not self.breaks[request.plural]:
+            return answer
+        self.breaks[request.plural] -= 1
+        body = json.dumps(answer.body, separators=COMPACT).encode()
+        return Answer(200, body[: len(body) // 2], cut=True)
 
     async def _watch(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if request.params.get("sendInitialEvents") == "true" and not self.ends_lists:
