@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from hsdnsd.kube.client import open_client
+from hsdnsd.kube.library import load_library
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.selector import parse_selector
 from hsdnsd.kube.source import Held, Sink, Watched, WatchState
@@ -81,6 +82,9 @@ class ApiServer:
 
     def watches(self) -> Sequence[Watched]:
         return self._watched
+
+    async def load(self) -> None:
+        await asyncio.to_thread(load_library)
 
     async def run(self, sink: Sink) -> NoReturn:
         client = await open_client(self._kubeconfig)

@@ -49,7 +49,7 @@ def service_fact(obj: objects.Service) -> ServiceFact:
         headless,
         (spec.external_name or "") if external else None,
         spec.publish_not_ready is True,
-        tuple([_port(port.name, port.protocol, port.port) for port in spec.ports or ()]),
+        _ports(spec.ports or ()),
     )
 
 
@@ -75,8 +75,7 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
         for endpoint in part:
             hostname, target = endpoint.hostname or "", endpoint.target
             for text in endpoint.addresses or ():
-                packed = pack_address(text)
-                if packed is None:
+                if (packed := pack_address(text)) is None:
                     continue
                 if len(packed) != 4:
                     texts[len(addresses)] = text
@@ -88,7 +87,7 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
         intern(meta.namespace or "default"),
         meta.name,
         intern(service),
-        tuple([_port(port.name, port.protocol, port.port) for port in obj.ports or ()]),
+        _ports(obj.ports or ()),
         tuple(addresses),
         count,
         tuple(hostnames) if any(hostnames) else (),
@@ -124,7 +123,16 @@ def pack_address(text: str) -> bytes | None:
         return None
 
 
+def _ports(ports: Sequence[objects.ServicePort | objects.SlicePort]) -> tuple[Port, ...]:
+    return _shared(tuple([_port(port.name, port.protocol, port.port) for port in ports]))
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(ports: tuple[Port, ...]) -> tuple[Port, ...]:
+    """Slices of one Service, and most Services of a cluster, have the same few ports."""
+    return ports
+
+
 @functools.lru_cache(maxsize=4096)
 def _port(name: str | None, protocol: str | None, number: int | None) -> Port:
-    """Shared: slices of one Service, and most Services of a cluster, have the same few ports."""
     return Port(intern(name or ""), intern((protocol or "TCP").lower()), number)

@@ -97,8 +97,9 @@ class Intake:
         self._reason = Cause.START  # of the next list
         self._delivery = 0.0  # seconds
         self._decoder = msgspec.json.Decoder(objects.OBJECT_OF[kind])
+        self._list_decoder = msgspec.json.Decoder(objects.list_type(kind))
         self._told_decoder = msgspec.json.Decoder(objects.told_type(kind))
-        self._reader = ListReader(OBJECT_OCTETS)
+        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
         self._told: set[Key] | None = None  # what a list holds that has not ended, or is not in force
         self._news: dict[Key, Memory] = {}  # how that differs from what is held
         self._portions: Iterator[Amended] = iter(())  # of what a list that has ended changes
@@ -118,7 +119,7 @@ class Intake:
         return (self._told is not None or not self._ledger.complete) and self._held.knows(self._kind)
 
     def begin_list(self) -> None:
-        self._reader = ListReader(OBJECT_OCTETS)
+        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
         self._told = set()
         self._news = {}
         self._next_version = ""
@@ -247,14 +248,18 @@ class Intake:
         except _DECODE_ERRORS as error:
             raise EndedError(Cause.JUNK, f"not a watch event: {one_line(str(error))}", lists_again=True) from None
 
-    def _take_objects(self, found: Sequence[msgspec.Raw]) -> None:
+    def _take_objects(self, found: Sequence[objects.Object | msgspec.Raw]) -> None:
         """Of a list."""
         if fresh := self._timed(self._all_admitted, found):
             self._emit(Listing(self._kind, fresh))
 
-    def _all_admitted(self, found: Sequence[msgspec.Raw]) -> tuple[Fact, ...]:
-        facts = [self._admitted(obj) for raw in found if (obj := self._decoded(raw)) is not None]
-        return tuple([fact for fact in facts if fact is not None])
+    def _all_admitted(self, found: Sequence[objects.Object | msgspec.Raw]) -> tuple[Fact, ...]:
+        facts = []
+        for one in found:
+            obj = self._decoded(one) if isinstance(one, msgspec.Raw) else one
+            if obj is not None and (fact := self._admitted(obj)) is not None:
+                facts.append(fact)
+        return tuple(facts)
 
     def _decoded(self, raw: msgspec.Raw) -> objects.Object | None:
         """One that can't be understood is left out: its last good state stays until the next list, and all others are

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,7 +13,8 @@ from hsdnsd.kube.objects import ListMeta, Page
 from hsdnsd.kube.oneline import one_line
 
 _PAGE = msgspec.json.Decoder(Page)
-_OBJECTS = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_DECODE_ERRORS = (ValueError, RecursionError)
 
 _ITEMS = re.compile(rb'"items"\s*:\s*\[')
 _FIRST_KEY = re.compile(rb'\s*\{\s*"[^"\\]*"\s*:')
@@ -22,23 +25,26 @@ class NotAListError(ValueError):
 
 
 class ListReader:
-    """Feed it the pieces of a list's body; the objects that are whole come out.
+    """Feed it the pieces of a list's body; the objects that are whole come out: decoded, or raw where not all that
+    come at once can be.
 
     JSON can't be cut without having been parsed, but a guess where an object ends can be proved: what lies between
     two places parses as an array of values only if both lie between objects. The guess is that objects begin alike, as
     the API server's do (`{"metadata":`). A list that does not bear that out is held until it does, or has ended.
 
     Args:
+        decoder: of an array of objects.
         limit: octets of what is held; more than one object has.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, decoder: msgspec.json.Decoder[list[Any]], limit: int) -> None:
+        self._decoder = decoder
         self._limit = limit
         self._head = b""  # up to the first object; "": it has not begun
         self._between = b""  # what lies between objects: a comma, and what each begins with
         self._rest = b""
 
-    def feed(self, piece: bytes) -> list[msgspec.Raw]:
+    def feed(self, piece: bytes) -> list[Any]:
         """The objects that end in this piece.
 
         Raises:
@@ -47,17 +53,22 @@ class ListReader:
         self._rest += piece
         if not self._between:
             self._begin()
-        found: list[msgspec.Raw] = []
+        found = None
         if self._between and (end := self._rest.rfind(self._between)) > 0:
-            try:
-                found = _OBJECTS.decode(b"[%b]" % self._rest[:end])
-            except (ValueError, RecursionError):
-                pass  # objects within objects may begin as they do
-            else:
+            found = self._decoded(b"[%b]" % self._rest[:end])
+            if found is not None:
                 self._rest = self._rest[end + 1 :]
         if len(self._rest) > self._limit:
             raise NotAListError(f"an object of more than {self._limit} octets")
-        return found
+        return found or []
+
+    def _decoded(self, guess: bytes) -> list[Any] | None:
+        """None if it is no array: objects within objects may begin as they do."""
+        with contextlib.suppress(*_DECODE_ERRORS):
+            return self._decoder.decode(guess)
+        with contextlib.suppress(*_DECODE_ERRORS):
+            return _RAW.decode(guess)
+        return None
 
     def end(self) -> tuple[ListMeta, Sequence[msgspec.Raw]]:
         """There are no more pieces: what the list says of itself, and its last objects.
@@ -67,7 +78,7 @@ class ListReader:
         """
         try:
             page = _PAGE.decode(self._head + self._rest)
-        except (ValueError, RecursionError) as error:
+        except _DECODE_ERRORS as error:
             raise NotAListError(f"not a list: {one_line(str(error))}") from None
         if page.metadata.next_page:
             raise NotAListError("a part of a list, where all of it was asked for")
@@ -79,7 +90,7 @@ class ListReader:
             head = self._rest[: items.end()]
             try:
                 _PAGE.decode(head + b"]}")
-            except (ValueError, RecursionError):
+            except _DECODE_ERRORS:
                 return  # not the list's own; metadata may stand behind the objects
             self._head, self._rest = head, self._rest[items.end() :]
         if self._head and (first := _FIRST_KEY.match(self._rest)):

@@ -59,6 +59,9 @@ class Manifests:
     def watches(self) -> tuple[WatchState, ...]:
         return (*self._states.values(), self._other)
 
+    async def load(self) -> None:
+        """There is nothing to load: the parser of YAML is imported with the first file."""
+
     async def run(self, sink: Sink) -> NoReturn:
         await self.start(sink)
         while True:

@@ -191,6 +191,12 @@ def key_of(kind: Kind, namespace: str | None, name: str) -> Key:
     return Key("" if kind is Kind.NAMESPACE else namespace or "default", name)
 
 
+def list_type(kind: Kind) -> Any:
+    """The type of an array of a kind's objects."""
+    of: Any = OBJECT_OF[kind]
+    return list[of]
+
+
 def told_type(kind: Kind) -> Any:
     """The type of `Told` of a kind's objects."""
     told: Any = Told

@@ -28,6 +28,10 @@ class Held(Protocol):
 class Source(Protocol):
     """Manifests on disk, or the API server."""
 
+    async def load(self) -> None:
+        """What takes long of `run` and asks nobody, so that it can be done before other work that is less urgent."""
+        ...
+
     async def run(self, sink: Sink) -> None:
         """Deliver all objects of each kind first, up to its `Replaced`, `Listed` or last `Amended`, then changes,
         until cancelled. Never returns by itself.

@@ -46,13 +46,12 @@ class ReverseIndex:
 
     def link_all(self, links: Collection[tuple[Collection[bytes], Holder]]) -> None:
         """As `link` for each."""
-        if not self._holders and not self._ordered:
-            addresses = chain.from_iterable([there for there, _ in links])
+        addresses = list(chain.from_iterable([there for there, _ in links]))
+        alone = len(set(addresses)) == len(addresses) and self._holders.keys().isdisjoint(addresses)
+        if alone and not self._ordered:
             holders = chain.from_iterable([repeat(holder, len(there)) for there, holder in links])
             self._holders.update(zip(addresses, holders, strict=True))
-            if len(self._holders) == sum([len(there) for there, _ in links]):
-                return
-            self._holders.clear()  # somebody shares an address with another
+            return
         for there, holder in links:
             self.link(there, holder)
 

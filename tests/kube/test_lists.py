@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from hsdnsd.kube.lists import ListReader, NotAListError
 
 LIMIT = 1 << 16
+ANY = msgspec.json.Decoder(list[dict[str, Any]])
+NONE = msgspec.json.Decoder(list[int])  # no object is of that type
 
 _texts = st.sampled_from(["", "a", '},{"metadata":{', '"items":[', "\\", '"', "é\u2028", "]}"])
 _values = st.recursive(
@@ -31,16 +34,22 @@ def listed(objects: Any, **more: Any) -> dict[str, Any]:
     return {"kind": "ServiceList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": objects, **more}
 
 
-def read(pieces: list[bytes], limit: int = LIMIT) -> tuple[str | None, list[Any], list[int]]:
+def read(
+    pieces: list[bytes], limit: int = LIMIT, decoder: msgspec.json.Decoder[list[Any]] = ANY
+) -> tuple[str | None, list[Any], list[int]]:
     """The version, the objects, and how many came with each piece."""
-    reader = ListReader(limit)
+    reader = ListReader(decoder, limit)
     objects, counts = [], []
     for piece in pieces:
         found = reader.feed(piece)
         objects += found
         counts.append(len(found))
     metadata, last = reader.end()
-    return metadata.resource_version, [json.loads(bytes(raw)) for raw in (*objects, *last)], counts
+    return metadata.resource_version, [plain(found) for found in (*objects, *last)], counts
+
+
+def plain(found: Any) -> Any:
+    return json.loads(bytes(found)) if isinstance(found, msgspec.Raw) else found
 
 
 def cut(body: bytes, places: list[int]) -> list[bytes]:
@@ -48,15 +57,32 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
     return [body[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
-@given(st.lists(_objects, max_size=6), _separators, st.lists(st.integers(min_value=0), max_size=8), st.booleans())
+@given(
+    st.lists(_objects, max_size=6),
+    _separators,
+    st.lists(st.integers(min_value=0), max_size=8),
+    st.booleans(),
+    st.sampled_from([ANY, NONE]),
+)
 def test_every_object_comes_out_once_and_in_order(
-    objects: list[Any], separators: tuple[str, str], places: list[int], first: bool
+    objects: list[Any],
+    separators: tuple[str, str],
+    places: list[int],
+    first: bool,
+    decoder: msgspec.json.Decoder[list[Any]],
 ) -> None:
     whole = listed(objects)
     if not first:  # metadata may stand behind the objects
         whole["metadata"] = whole.pop("metadata")
     body = json.dumps(whole, separators=separators, ensure_ascii=False).encode()
-    assert read(cut(body, places))[:2] == ("7", objects)
+    assert read(cut(body, places), decoder=decoder)[:2] == ("7", objects)
+
+
+def test_where_one_can_not_be_decoded_all_that_come_with_it_are_raw() -> None:
+    reader = ListReader(msgspec.json.Decoder(list[dict[str, int]]), LIMIT)
+    assert reader.feed(b'{"metadata":{},"items":[{"a":1},{"a":2},{"a"') == [{"a": 1}, {"a": 2}]
+    found = reader.feed(b':"x"},{"a":4},{"a":5}')
+    assert [bytes(raw) for raw in found] == [b'{"a":"x"}', b'{"a":4}']
 
 
 def test_objects_come_out_with_the_piece_that_they_end_in() -> None:
@@ -115,7 +141,7 @@ def test_a_part_of_a_list_is_not_taken_for_all_of_it() -> None:
 
 @pytest.mark.parametrize("begin", [b"", b'{"metadata":{},"items":[', b'{"metadata":{},"items":[{"a":1},{"a":"'])
 def test_what_is_held_has_a_limit(begin: bytes) -> None:
-    reader = ListReader(1000)
+    reader = ListReader(ANY, 1000)
     reader.feed(begin)
     reader.feed(b"x" * 900)
     with pytest.raises(NotAListError, match="an object of more than 1000 octets"):
