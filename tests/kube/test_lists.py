@@ -80,8 +80,8 @@ def test_every_object_comes_out_once_and_in_order(
 
 def test_where_one_can_not_be_decoded_all_that_come_with_it_are_raw() -> None:
     reader = ListReader(msgspec.json.Decoder(list[dict[str, int]]), LIMIT)
-    assert reader.feed(b'{"metadata":{},"items":[{"a":1},{"a":2},{"a"') == [{"a": 1}, {"a": 2}]
-    found = reader.feed(b':"x"},{"a":4},{"a":5}')
+    assert reader.feed(b'{"metadata":{},"items":[{"a":1},{"a":2},{"a":') == [{"a": 1}, {"a": 2}]
+    found = reader.feed(b'"x"},{"a":4},{"a":5}')
     assert [bytes(raw) for raw in found] == [b'{"a":"x"}', b'{"a":4}']
 
 
