@@ -137,7 +137,7 @@ def _fleet(found: Figures) -> str:
         title = f"the same, {few['watchers']} watchers, lists as streams"
         rows.append([title, *_began(few, few["watchers"])[:-1], "", "", ""])  # the peak is that of all before
     scoped, everything = (found[scope]["start"]["octets"] / watchers for scope in ("scoped", "all"))
-    in_pages = scoped / everything
+    as_lists = scoped / everything
     begun = scoped / (found["all"]["streamed"]["octets"] / found["all"]["streamed"]["watchers"])
     steady = _mixed(found, "scoped")[0] / _mixed(found, "all")[0]
     head = ["one watcher sees", "MB a start", "API server's CPU a start, ms", "all have listed after, s",
@@ -145,12 +145,12 @@ def _fleet(found: Figures) -> str:
     intro = f"""{watchers} watchers that send what hsdnsd was heard to send, and start at once.
 Services: {found["headless"]} headless with ten pods each, {found["cluster_ips"]:,} with a ClusterIP and three.
 Octets on the wire, TLS included; CPU time for an event is what it costs the API server more than without
-watchers. hsdnsd lists in pages, which the API server compresses; a streaming list it does not. What it means for
+watchers. hsdnsd asks for whole lists, which the API server compresses; a streaming list it does not. What it means for
 a large cluster: [docs/fleet.md](../../docs/fleet.md)."""
     goals = [
         (f"in steady state {steady:.1%} of the octets of watching everything (at most a tenth)", steady <= TENTH),
         (
-            f"at a start {begun:.1%} of those of streaming everything, {in_pages:.0%} of those of its pages",
+            f"at a start {begun:.1%} of those of streaming everything, {as_lists:.0%} of those of its lists",
             begun <= TENTH,
         ),
     ]

@@ -74,7 +74,7 @@ def test_all_goals_met() -> None:
     assert "NOT MET" not in text
     assert text.count("- met: ") == 15
     assert "in steady state 7.7% of the octets" in text
-    assert "at a start 5.0% of those of streaming everything, 50% of those of its pages" in text
+    assert "at a start 5.0% of those of streaming everything, 50% of those of its lists" in text
 
 
 def test_rounds_are_told_with_their_spread() -> None:
