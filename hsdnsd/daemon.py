@@ -55,7 +55,7 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # With 5, a thread that answers still waited for above 1 ms five times in 15,000; with 10, twice at most
 # (docs/decisions.md).
 _AHEAD = 10
-# Seconds from the start until cycles are collected, if the cluster has not been listed by then.
+# Seconds until cycles are collected again, if the cluster has not been listed by then.
 _COLLECTS_AFTER = 5.0
 
 
@@ -120,10 +120,9 @@ class _Daemon:
         if self._keeper is not None:
             self._readiness.recalled = self._keeper.recall()
         await self._configure(config)
-        # What is there now is there for good: the collector need not walk it again. Nor is anything else to be found
-        # among what a first list makes, in a twentieth of its time.
+        # What is there now is there for good: the collector need not walk it again.
         gc.freeze()
-        loop.call_later(_COLLECTS_AFTER if self._source is not None else 0.0, gc.enable)
+        gc.enable()
         async with contextlib.AsyncExitStack() as opened:
             with _going_first(config.threads):
                 listeners = await opened.enter_async_context(
@@ -149,6 +148,9 @@ class _Daemon:
                 parts = [running.create_task(_for_ever("listeners", listeners.run()))]
                 if self._source is not None and self._records is not None:
                     await self._source.load()
+                    # Nor what a first list makes, a twentieth of the time that it takes.
+                    gc.disable()
+                    loop.call_later(_COLLECTS_AFTER, gc.enable)
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
                 # While the API server makes its lists.
