@@ -150,7 +150,7 @@ class _Daemon:
                     await self._source.load()
                     # Nor what a first list makes, a twentieth of the time that it takes.
                     gc.disable()
-                    loop.call_later(_COLLECTS_AFTER, gc.enable)
+                    loop.call_later(_COLLECTS_AFTER, _collect_again)
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
                 # While the API server makes its lists.
@@ -232,10 +232,7 @@ class _Daemon:
             self._synced = True
             counts = ", ".join(f"{count} {kind}" for kind, count in records.counts().items())
             log.info("synced: %s", counts)
-            # What is held now is held for long: the collector need not walk it again (and stop the loop for that, as
-            # one last walk before would).
-            gc.freeze()
-            gc.enable()
+            _collect_again()
 
     def _end_answers(self, owners: Iterable[Owner]) -> None:
         self._engine.records_changed(owners, time.monotonic())
@@ -391,6 +388,14 @@ def _step_back(nice: int) -> None:
         except PermissionError as error:  # a filter of system calls
             log.warning("answers may wait for what else the daemon does, as setpriority is refused: %s", error)
             return
+
+
+def _collect_again() -> None:
+    """What is held now is held for long: the collector need not walk it again (and stop the loop for that, as one last
+    walk before would)."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 async def _for_ever(name: str, part: Coroutine[object, object, object]) -> NoReturn:

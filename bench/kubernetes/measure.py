@@ -29,7 +29,7 @@ SMALL = (10, 0, 20)  # headless Services of three pods, of ten, and Services wit
 ASKED = 60  # Services of whose ten pods the hits are
 SNAPSHOT = "snapshot"  # how hsdnsd with one is called
 ALL = ("--set", "zone.endpoints=all")
-# Pages are asked for by many at once here, of a machine that may be busy, under a token that API priority and fairness
+# Lists are asked for by many at once here, of a machine that may be busy, under a token that API priority and fairness
 # does not hold back: none is to be given up for that (after 60 s, by default).
 PATIENT = "--request-timeout=10m"
 STREAMED = 10  # watchers whose lists are streamed, for comparison

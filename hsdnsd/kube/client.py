@@ -1,7 +1,7 @@
 """The API server's HTTP: credentials, TLS and transport of kubernetes_asyncio, and nothing else of it.
 
-What is used of that package and of aiohttp stands in `hsdnsd.kube.library`. They are imported when a client is opened,
-not before: a daemon that reads manifests never pays for them.
+What is used of that package and of aiohttp stands in `hsdnsd.kube.library`. They are imported when they are loaded or a
+client is opened, not before: a daemon that reads manifests never pays for them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ LINE_OCTETS = 8 << 20
 PIECE_OCTETS = 96 << 10
 
 _ERROR_BODY = 64 << 10
+_CLOSED = "the connection was closed in the midst of the answer"
 
 
 class TransportError(HsdnsdError):
@@ -264,17 +265,22 @@ class Response:
         Raises:
             TransportError: it was cut short.
         """
+        # aiohttp has the same limit, but forgets it where what comes is no HTTP, and wakes nobody.
+        limit = asyncio.timeout(self._read_timeout)
         try:
-            chunk: bytes = await self._raw.content.read(PIECE_OCTETS)
+            async with limit:
+                chunk: bytes = await self._raw.content.read(PIECE_OCTETS)
+        except RuntimeError as error:  # aiohttp's, who asks for more after that
+            raise TransportError(_CLOSED) from error
         except self._library.transport_errors as error:
-            raise TransportError(self._why_cut(error)) from error
+            raise TransportError(self._why_cut(error, limit.expired())) from error
         return chunk
 
-    def _why_cut(self, error: Exception) -> str:
-        if isinstance(error, self._library.silence_errors):
+    def _why_cut(self, error: Exception, late: bool) -> str:
+        if late or isinstance(error, self._library.silence_errors):
             return f"nothing was heard for {self._read_timeout:g} s"
         if isinstance(error, self._library.cut_errors):  # it would tell what the parser of HTTP still waited for
-            return "the connection was closed in the midst of the answer"
+            return _CLOSED
         return f"the connection was cut: {_told(error)}"
 
 

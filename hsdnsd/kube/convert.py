@@ -16,6 +16,7 @@ from hsdnsd.records.model import (
     Port,
     ServiceFact,
 )
+from hsdnsd.wire.const import MAX_LABEL
 
 _HEADLESS = "None"
 _POD_KINDS = ("Pod", "", None)
@@ -74,12 +75,13 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
         count = len(addresses)
         for endpoint in part:
             hostname, target = endpoint.hostname or "", endpoint.target
+            unnamed = not (0 < len(hostname) <= MAX_LABEL and hostname.isascii())
             for text in endpoint.addresses or ():
                 if (packed := pack_address(text)) is None:
                     continue
                 if len(packed) != 4:
                     texts[len(addresses)] = text
-                if not hostname and target is not None and target.name and target.kind in _POD_KINDS:
+                if unnamed and target is not None and target.name and target.kind in _POD_KINDS:
                     pods[len(addresses)] = target.name
                 addresses.append(packed)
                 hostnames.append(hostname)

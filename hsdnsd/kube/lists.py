@@ -59,7 +59,7 @@ class ListReader:
             if found is not None:
                 self._rest = self._rest[end + 1 :]
         if len(self._rest) > self._limit:
-            raise NotAListError(f"an object of more than {self._limit} octets")
+            raise NotAListError(f"no end of an object in {self._limit} octets")
         return found or []
 
     def _decoded(self, guess: bytes) -> list[Any] | None:

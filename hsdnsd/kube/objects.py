@@ -1,8 +1,9 @@
 """Kubernetes objects as far as DNS reads them, and the envelopes that the API server sends them in.
 
 Fields that are not named here are skipped by the parser and never allocated (managedFields is most of an object's
-bytes). Every optional field may also be null, as Go writes empty lists ("endpoints": null). Objects stay `Raw` in
-their envelope and are decoded one at a time, so one that can't be understood stops nobody else's.
+bytes). Every optional field may also be null, as Go writes empty lists ("endpoints": null). Objects are decoded with
+their envelope; where that fails they stay `Raw` in it and are decoded one at a time, so one that can't be understood
+stops nobody else's.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class ListMeta(msgspec.Struct, gc=False):
 
 
 class Page(msgspec.Struct, gc=False):
-    """One page of a list."""
+    """The envelope of a list, or of a page of one."""
 
     metadata: ListMeta
     items: list[msgspec.Raw] | None = None

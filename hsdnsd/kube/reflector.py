@@ -1,9 +1,9 @@
 """List, then watch, then list again: one resource of the API server, for as long as the daemon runs.
 
 A list is asked for as a whole, which the API server makes from its cache, compresses, and sends as it makes it; where
-that does not work, as one stream with the watch (`sendInitialEvents`), which takes it twice the work and fifteen times
-the octets. It is not asked for in pages: those that come after the first are read from etcd as soon as the cache does
-not remember the version that they are of, which is five minutes after the last change.
+that does not work, as one stream with the watch (`sendInitialEvents`), which takes it up to twice the work and fifteen
+times the octets. It is not asked for in pages: those that come after the first are read from etcd as soon as the cache
+does not remember the version that they are of, which is five minutes after the last change.
 
 Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's own
 cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark told,
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 _chance = secrets.SystemRandom().random
 
 LIST_TIMEOUT = 600.0  # seconds for a list; that of the API server is a minute, if nobody raised it
-# A streaming list of a million endpoints takes a third of this; there are servers that know the parameter but never
-# say that the list is over (kubernetes/kubernetes#140890).
+# Without a line of a streaming list; there are servers that know the parameter but never say that the list is over
+# (kubernetes/kubernetes#140890).
 STREAMED_LIST_TIMEOUT = 60.0
 
 WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together
@@ -92,6 +92,7 @@ class Reflector:
         self._clock = clock
         self._chance = chance
         self._streams_lists = False  # until whole ones turn out not to do
+        self._streams_next = False  # a whole one broke off
         self._opened: float | None = None  # when the watch's answer began
         self._taken = 0  # octets since the event loop had its turn
         self._cause: Cause | None = None  # of the failure that the log was last told of; None when all is well
@@ -155,7 +156,8 @@ class Reflector:
 
     async def _list_and_watch(self) -> None:
         """Returns when the server ends the watch in good order."""
-        if not self._intake.version and self._streams_lists and await self._watch():
+        streams, self._streams_next = self._streams_lists or self._streams_next, False
+        if not self._intake.version and streams and await self._watch():
             return
         if not self._intake.version:
             await self._list()
@@ -172,7 +174,7 @@ class Reflector:
                     await self._turn()
             except TransportError:
                 # The API server gives up an answer that is not over after a minute (--request-timeout), but no stream.
-                self._streams_lists = True
+                self._streams_next = True
                 raise
         self._intake.read_end()
         while self._intake.settle():
@@ -189,6 +191,7 @@ class Reflector:
             self._intake.begin_list()
         else:
             self._intake.begin_watch()
+        ends_at = asyncio.get_running_loop().time() + LIST_TIMEOUT
         try:
             async with (
                 asyncio.timeout(STREAMED_LIST_TIMEOUT if streams_list else None) as limit,
@@ -202,6 +205,8 @@ class Reflector:
                 self._state.connected = not streams_list
                 while (lines := await response.lines()) is not None:
                     self._state.last_alive = self._clock()
+                    if self._intake.listing:
+                        limit.reschedule(min(ends_at, asyncio.get_running_loop().time() + STREAMED_LIST_TIMEOUT))
                     for line in lines:
                         self._intake.take(line)
                         while self._intake.settle():

@@ -78,8 +78,8 @@ class EndpointSliceFact(msgspec.Struct, frozen=True, gc=False):
         addresses: packed.
         ready: how many of them, from the first (`discovery.k8s.io/v1` says of conditions.ready: unset means true).
         hostnames: of the endpoint that has the address, lower case as the API has it; "" if none, () if none has one.
-        pods: targetRef.name of those without hostname, if targetRef.kind is Pod (or unset); "" if none, () if none has
-            one.
+        pods: targetRef.name where the hostname is no label, if targetRef.kind is Pod (or unset); "" if none, () if none
+            has one.
         texts: an IPv6 address as it stands in the slice, which names endpoints that have no other name; "" for IPv4, ()
             if there is none.
     """

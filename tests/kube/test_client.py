@@ -148,6 +148,31 @@ def test_an_answer_that_is_cut_short_is_a_fault(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_comes_and_is_no_http_is_a_fault(tmp_path: Path, waits: bool) -> None:
+    """Whether it comes while more is waited for, which aiohttp does not tell, or before."""
+
+    async def test(api: FakeApiServer, opened: Client) -> None:
+        api.put({"kind": "Service", "metadata": {"name": "a", "namespace": "n"}})
+        hasty = await open_client(api.kubeconfig(tmp_path), read_timeout=5)
+        try:
+            async with hasty.get(SERVICES, [("watch", "true"), ("resourceVersion", "1")]) as response:
+                await response.piece()
+                reading = asyncio.create_task(response.piece()) if waits else None
+                await asyncio.sleep(0)
+                api.babble("services")
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                jump(6)
+                said = "nothing was heard for 5 s" if waits else "was closed|was cut"
+                with pytest.raises(TransportError, match=said):
+                    await (reading or response.piece())
+        finally:
+            await hasty.close()
+
+    run(tmp_path, test)
+
+
 def test_an_answer_over_the_limit_is_a_fault(tmp_path: Path) -> None:
     async def test(api: FakeApiServer, opened: Client) -> None:
         for _ in range(2):

@@ -152,6 +152,8 @@ def test_ready_unless_it_says_not(conditions: dict[str, Any], ready: bool) -> No
         ({"targetRef": {"kind": "Node", "name": "p-0"}}, ""),
         ({"targetRef": {"kind": "Pod"}}, ""),
         ({"targetRef": {"kind": "Pod", "name": "web-0"}, "hostname": "web-0"}, ""),
+        ({"targetRef": {"kind": "Pod", "name": "web-0"}, "hostname": "w" * 64}, "web-0"),
+        ({"targetRef": {"kind": "Pod", "name": "web-0"}, "hostname": "wéb"}, "web-0"),
     ],
 )
 def test_the_pod_of_an_endpoint(target: dict[str, Any], name: str) -> None:

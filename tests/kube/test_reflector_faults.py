@@ -345,15 +345,69 @@ def test_a_streamed_list_that_does_not_end_is_asked_for_whole(tmp_path: Path) ->
         api.put(service("a"))
 
     async def test(cluster: Cluster) -> None:
-        await cluster.api.watched("services")
+        assert await cluster.told() == [added("a")]
         jump(STREAMED_LIST_TIMEOUT + 1)
-        assert await cluster.told_list() == [added("a"), *listed("a")]
+        assert await cluster.told_list() == listed("a")
         assert cluster.lists == [{}] * 2
         await cluster.api.watched("services")
         cluster.api.put(service("b"))
         assert await cluster.told() == [added("b")]
 
     run(tmp_path, test, begin=endless, read_timeout=1000)
+
+
+def test_a_streamed_list_may_last_while_it_goes_on(tmp_path: Path) -> None:
+    def endless(api: FakeApiServer) -> None:
+        only_streams(api)
+        api.ends_lists = False
+
+    async def test(cluster: Cluster) -> None:
+        await cluster.api.watched("services")
+        for name in "abc":
+            jump(STREAMED_LIST_TIMEOUT - 1)
+            cluster.api.put(service(name))
+            assert await cluster.told() == [added(name)]
+        cluster.api.bookmark("services", end=True)
+        assert await cluster.told_list() == listed("a", "b", "c")[-1:]
+        assert len(cluster.watches) == 1
+
+    run(tmp_path, test, begin=endless, read_timeout=1000)
+
+
+def test_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hsdnsd.kube.reflector.LIST_TIMEOUT", 2.5 * STREAMED_LIST_TIMEOUT)
+
+    def endless(api: FakeApiServer) -> None:
+        only_streams(api)
+        api.ends_lists = False
+
+    async def test(cluster: Cluster) -> None:
+        await cluster.api.watched("services")
+        for name in "abc":
+            assert len(cluster.lists) == 1
+            cluster.api.put(service(name))
+            await cluster.told()
+            jump(STREAMED_LIST_TIMEOUT - 1)
+        assert await cluster.told_list() == listed("a", "b", "c")
+        assert len(cluster.lists) == 2
+
+    run(tmp_path, test, begin=endless, read_timeout=1000)
+
+
+def test_a_list_that_broke_off_is_streamed_once(tmp_path: Path) -> None:
+    def broken(api: FakeApiServer) -> None:
+        api.scripts["services"].append(Answer(200, b'{"items":[', cut=True))
+
+    async def test(cluster: Cluster) -> None:
+        assert await cluster.told_list() == listed()
+        cluster.api.version += 1
+        cluster.api.compact()
+        cluster.api.cut("services")
+        assert await cluster.told_list() == listed()
+        assert len(cluster.lists) == 2
+        assert ["sendInitialEvents" in params for params in cluster.watches] == [True, False, False]
+
+    run(tmp_path, test, begin=broken)
 
 
 def test_the_list_s_time_limit_ends_with_the_list(tmp_path: Path) -> None:

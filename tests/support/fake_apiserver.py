@@ -178,9 +178,16 @@ class FakeApiServer:
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
 
-    def bookmark(self, plural: str) -> None:
+    def bookmark(self, plural: str, *, end: bool = False) -> None:
+        """Tell the open watches the version; `end`: and that their list is over."""
+        told = {"end": "true"} if end else {}
         for watch in self._of(plural):
-            watch.send(_line("BOOKMARK", _bookmark_of(plural, self.version)))
+            watch.send(_line("BOOKMARK", _bookmark_of(plural, self.version, **told)))
+
+    def babble(self, plural: str) -> None:
+        """What comes next in the open watches of a resource is no HTTP."""
+        for watch in self._of(plural):
+            watch.writer.write(b"zz\r\n")
 
     def send(self, plural: str, data: bytes) -> None:
         """Send octets as they are in all open watches of a resource."""
