@@ -342,7 +342,7 @@ class Game:
     def breaks(self, plural: str, count: int) -> None:
         """So many of the next lists break off in their midst."""
         self._trouble()
-        self.server.breaks[plural] += count
+        self.server.breaks[plural] = count
 
     def ambush(self, plural: str, nth: int, operation: Operation) -> None:
         """Something happens right when the server is asked, above all between a list and its watch."""
