@@ -141,15 +141,21 @@ class Intake:
         """
         self._take_objects(self._from_list(self._reader.feed, piece))
 
-    def read_end(self) -> None:
-        """The body of a list has ended; see `end_list`.
+    def read_end(self) -> str:
+        """The body of a list, or of a page of one, has ended; with the last one the list has, see `end_list`.
+
+        Returns:
+            What the next page is asked for by; "": there is none.
 
         Raises:
-            EndedError: it is no list, or not the whole of one.
+            EndedError: it is no list, or was cut.
         """
         metadata, last = self._from_list(lambda _: self._reader.end(), b"")
         self._take_objects(last)
-        self.end_list(metadata.resource_version)
+        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
+        if not metadata.next_page:
+            self.end_list(metadata.resource_version)
+        return metadata.next_page or ""
 
     def _from_list(self, read: Callable[[bytes], T], piece: bytes) -> T:
         try:

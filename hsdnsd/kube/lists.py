@@ -21,7 +21,7 @@ _FIRST_KEY = re.compile(rb'\s*\{\s*"[^"\\]*"\s*:')
 
 
 class NotAListError(ValueError):
-    """What was read is no list of Kubernetes objects, or not a whole one."""
+    """What was read is no list of Kubernetes objects, or was cut."""
 
 
 class ListReader:
@@ -74,14 +74,12 @@ class ListReader:
         """There are no more pieces: what the list says of itself, and its last objects.
 
         Raises:
-            NotAListError: it is none, or not the whole of one.
+            NotAListError: it is none, or was cut.
         """
         try:
             page = _PAGE.decode(self._head + self._rest)
         except _DECODE_ERRORS as error:
             raise NotAListError(f"not a list: {one_line(str(error))}") from None
-        if page.metadata.next_page:
-            raise NotAListError("a part of a list, where all of it was asked for")
         return page.metadata, page.items or ()
 
     def _begin(self) -> None:

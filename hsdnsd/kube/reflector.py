@@ -2,8 +2,8 @@
 
 A list is asked for as a whole, which the API server makes from its cache, compresses, and sends as it makes it; where
 that does not work, as one stream with the watch (`sendInitialEvents`), which takes it up to twice the work and fifteen
-times the octets. It is not asked for in pages: those that come after the first are read from etcd as soon as the cache
-does not remember the version that they are of, which is five minutes after the last change.
+times the octets; and where there are no such streams, in pages. Pages after the first are read from etcd as soon as the
+cache does not remember the version that they are of, which is five minutes after the last change.
 
 Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's own
 cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark told,
@@ -17,7 +17,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _chance = secrets.SystemRandom().random
 
+PAGE_OBJECTS = 500  # as client-go asks for
 LIST_TIMEOUT = 600.0  # seconds for a list; that of the API server is a minute, if nobody raised it
 # Without a line of a streaming list; there are servers that know the parameter but never say that the list is over
 # (kubernetes/kubernetes#140890).
@@ -160,12 +161,23 @@ class Reflector:
         if not self._intake.version and streams and await self._watch():
             return
         if not self._intake.version:
-            await self._list()
+            await self._list(PAGE_OBJECTS if streams else 0)
         await self._watch()
 
-    async def _list(self) -> None:
+    async def _list(self, page_objects: int) -> None:
+        """`page_objects`: the list comes in pages of so many; 0: as a whole."""
         self._intake.begin_list()
-        async with self._client.get(self._resource.path, self._resource.params(), total=LIST_TIMEOUT) as response:
+        limit = [("limit", str(page_objects))] if page_objects else []
+        next_page = await self._page(limit)
+        while next_page:
+            next_page = await self._page([*limit, ("continue", next_page)])
+        while self._intake.settle():
+            await self._turn()
+
+    async def _page(self, which: Sequence[tuple[str, str]]) -> str:
+        """A list, or a page of one. Returns what the next is asked for by."""
+        params = [*self._resource.params(), *which]
+        async with self._client.get(self._resource.path, params, total=LIST_TIMEOUT) as response:
             await _must_be_ok(response)
             try:
                 while piece := await response.piece():
@@ -176,9 +188,7 @@ class Reflector:
                 # The API server gives up an answer that is not over after a minute (--request-timeout), but no stream.
                 self._streams_next = True
                 raise
-        self._intake.read_end()
-        while self._intake.settle():
-            await self._turn()
+        return self._intake.read_end()
 
     async def _watch(self) -> bool:
         """Watch until the server ends it; without a version to go on from, the same stream lists everything first.

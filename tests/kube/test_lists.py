@@ -133,12 +133,6 @@ def test_what_is_no_list_or_not_the_whole_of_one(body: bytes) -> None:
             read([body[:place], body[place:]])
 
 
-def test_a_part_of_a_list_is_not_taken_for_all_of_it() -> None:
-    body = json.dumps(listed([], metadata={"resourceVersion": "7", "continue": "c"})).encode()
-    with pytest.raises(NotAListError, match="a part of a list"):
-        read([body])
-
-
 @pytest.mark.parametrize("begin", [b"", b'{"metadata":{},"items":[', b'{"metadata":{},"items":[{"a":1},{"a":"'])
 def test_what_is_held_has_a_limit(begin: bytes) -> None:
     reader = ListReader(ANY, 1000)

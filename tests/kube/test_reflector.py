@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hsdnsd.kube import reflector
 from hsdnsd.kube.client import open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
@@ -105,6 +106,41 @@ def test_either_refusal_of_streamed_lists_is_understood(tmp_path: Path, status: 
         assert cluster.state.failures == 1
 
     run(tmp_path, test, begin=refusing)
+
+
+def page(token: str, *names: str) -> Answer:
+    """Of a list of Services; `token`: what the next one is asked for by."""
+    return Answer(200, {"metadata": {"resourceVersion": "100", "continue": token}, "items": [*map(service, names)]})
+
+
+def test_where_lists_break_off_and_there_are_no_streams_they_come_in_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "PAGE_OBJECTS", 2)
+
+    def filled(api: FakeApiServer) -> None:
+        api.streams_lists = False
+        api.scripts["services"].append(Answer(200, b'{"items":[', cut=True))
+        for name in "abcde":
+            api.put(service(name))
+
+    async def test(cluster: Cluster) -> None:
+        assert await cluster.told_list() == listed(*"abcde")
+        two = {"limit": "2"}
+        assert cluster.lists == [{}, two, {**two, "continue": "2"}, {**two, "continue": "4"}]
+
+    run(tmp_path, test, begin=filled)
+
+
+def test_a_list_that_is_told_in_pages_unasked_is_asked_for_to_its_end(tmp_path: Path) -> None:
+    def paging(api: FakeApiServer) -> None:
+        api.scripts["services"] += [page("2", "a"), page("", "b")]
+
+    async def test(cluster: Cluster) -> None:
+        assert await cluster.told_list() == listed("a", "b")
+        assert cluster.lists == [{}, {"continue": "2"}]
+
+    run(tmp_path, test, begin=paging)
 
 
 def test_a_list_is_told_as_it_comes(tmp_path: Path) -> None:

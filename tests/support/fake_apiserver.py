@@ -278,11 +278,16 @@ class FakeApiServer:
     def _list(self, request: Request) -> Answer:
         plural = request.plural
         selected = [obj for _, obj in sorted(self._objects[plural].items()) if _selected(request, obj)]
+        start = int(request.params.get("continue") or 0)
+        limit = int(request.params.get("limit") or 0) or len(selected)
+        metadata = {"resourceVersion": str(self.version)}
+        if start + limit < len(selected):
+            metadata["continue"] = str(start + limit)
         body = {
             "kind": f"{KIND[plural]}List",
             "apiVersion": API_VERSION.get(plural, "v1"),
-            "metadata": {"resourceVersion": str(self.version)},
-            "items": [_without_type(obj) for obj in selected] or None,
+            "metadata": metadata,
+            "items": [_without_type(obj) for obj in selected[start : start + limit]] or None,
         }
         return Answer(200, body)
 
