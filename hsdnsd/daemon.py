@@ -148,9 +148,9 @@ class _Daemon:
                 parts = [running.create_task(_for_ever("listeners", listeners.run()))]
                 if self._source is not None and self._records is not None:
                     await self._source.load()
-                    # Nor what a first list makes, a twentieth of the time that it takes.
+                    # To walk what a first list makes would take a twentieth of its time, and find nothing.
                     gc.disable()
-                    loop.call_later(_COLLECTS_AFTER, _collect_again)
+                    loop.call_later(_COLLECTS_AFTER, _wait_no_longer)
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
                 # While the API server makes its lists.
@@ -393,9 +393,13 @@ def _step_back(nice: int) -> None:
 def _collect_again() -> None:
     """What is held now is held for long: the collector need not walk it again (and stop the loop for that, as one last
     walk before would)."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
+    gc.freeze()
+    gc.enable()
+
+
+def _wait_no_longer() -> None:
+    if not gc.isenabled():  # the cluster has not been listed yet
+        _collect_again()
 
 
 async def _for_ever(name: str, part: Coroutine[object, object, object]) -> NoReturn:
