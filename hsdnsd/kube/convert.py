@@ -8,6 +8,7 @@ from socket import AF_INET, AF_INET6, inet_pton
 from sys import intern
 
 from hsdnsd.kube import objects
+from hsdnsd.records.endpoints import is_label
 from hsdnsd.records.model import (
     EndpointSliceFact,
     Fact,
@@ -16,7 +17,6 @@ from hsdnsd.records.model import (
     Port,
     ServiceFact,
 )
-from hsdnsd.wire.const import MAX_LABEL
 
 _HEADLESS = "None"
 _POD_KINDS = ("Pod", "", None)
@@ -75,7 +75,7 @@ def endpoint_slice_fact(obj: objects.EndpointSlice) -> EndpointSliceFact | None:
         count = len(addresses)
         for endpoint in part:
             hostname, target = endpoint.hostname or "", endpoint.target
-            unnamed = not (0 < len(hostname) <= MAX_LABEL and hostname.isascii())
+            unnamed = not is_label(hostname)
             for text in endpoint.addresses or ():
                 if (packed := pack_address(text)) is None:
                     continue
@@ -126,15 +126,10 @@ def pack_address(text: str) -> bytes | None:
 
 
 def _ports(ports: Sequence[objects.ServicePort | objects.SlicePort]) -> tuple[Port, ...]:
-    return _shared(tuple([_port(port.name, port.protocol, port.port) for port in ports]))
-
-
-@functools.lru_cache(maxsize=4096)
-def _shared(ports: tuple[Port, ...]) -> tuple[Port, ...]:
-    """Slices of one Service, and most Services of a cluster, have the same few ports."""
-    return ports
+    return tuple([_port(port.name, port.protocol, port.port) for port in ports])
 
 
 @functools.lru_cache(maxsize=4096)
 def _port(name: str | None, protocol: str | None, number: int | None) -> Port:
+    """Shared: slices of one Service, and most Services of a cluster, have the same few ports."""
     return Port(intern(name or ""), intern((protocol or "TCP").lower()), number)
