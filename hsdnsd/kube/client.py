@@ -20,7 +20,7 @@ from hsdnsd import __version__
 from hsdnsd.errors import HsdnsdError, StartError
 from hsdnsd.kube.library import SHAPE_ERRORS, Library, load_library
 from hsdnsd.kube.lines import LineSplitter
-from hsdnsd.kube.objects import Status
+from hsdnsd.kube.objects import OBJECT_OCTETS, Status
 from hsdnsd.kube.oneline import one_line
 from hsdnsd.kube.session import Session
 
@@ -37,10 +37,9 @@ MAX_RETRY_AFTER = 300.0
 # An exec plugin of a kubeconfig may have to ask a cloud.
 CREDENTIALS_TIMEOUT = 60.0
 
-# A line of a watch. An object is at most as large as etcd's request limit (1.5 MiB, if nobody raised it).
-LINE_OCTETS = 8 << 20
+LINE_OCTETS = OBJECT_OCTETS  # of a watch
 
-# Of a body, in one go. What comes compressed is fifteen times as much, and of objects this is 2 ms of work.
+# Of a body, in one go. What comes compressed is fifteen times as much, and of objects this is 1 ms of work.
 PIECE_OCTETS = 96 << 10
 
 _ERROR_BODY = 64 << 10

@@ -29,8 +29,6 @@ _CONTROLLER = "endpointslice-controller.k8s.io"
 
 _MAX_ODD = 1000  # objects left out that the log is told of by name
 
-# Of one object. It is at most as large as etcd's request limit (1.5 MiB, if nobody raised it).
-OBJECT_OCTETS = 8 << 20
 
 _EVENT = msgspec.json.Decoder(objects.Event)
 _HEAD = msgspec.json.Decoder(objects.Head)
@@ -99,7 +97,7 @@ class Intake:
         self._decoder = msgspec.json.Decoder(objects.OBJECT_OF[kind])
         self._list_decoder = msgspec.json.Decoder(objects.list_type(kind))
         self._told_decoder = msgspec.json.Decoder(objects.told_type(kind))
-        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
+        self._reader = ListReader(self._list_decoder, objects.OBJECT_OCTETS)
         self._told: set[Key] | None = None  # what a list holds that has not ended, or is not in force
         self._news: dict[Key, Memory] = {}  # how that differs from what is held
         self._portions: Iterator[Amended] = iter(())  # of what a list that has ended changes
@@ -119,7 +117,7 @@ class Intake:
         return (self._told is not None or not self._ledger.complete) and self._held.knows(self._kind)
 
     def begin_list(self) -> None:
-        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
+        self._reader = ListReader(self._list_decoder, objects.OBJECT_OCTETS)
         self._told = set()
         self._news = {}
         self._next_version = ""
@@ -152,7 +150,7 @@ class Intake:
         """
         metadata, last = self._from_list(lambda _: self._reader.end(), b"")
         self._take_objects(last)
-        self._reader = ListReader(self._list_decoder, OBJECT_OCTETS)
+        self._reader = ListReader(self._list_decoder, objects.OBJECT_OCTETS)
         if not metadata.next_page:
             self.end_list(metadata.resource_version)
         return metadata.next_page or ""

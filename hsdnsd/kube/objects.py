@@ -14,6 +14,9 @@ import msgspec
 
 from hsdnsd.records.model import Key, Kind
 
+# Of one object, at the most. It is no larger than etcd's request limit (1.5 MiB, if nobody raised it).
+OBJECT_OCTETS = 8 << 20
+
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 _PortNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 

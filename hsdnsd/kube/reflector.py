@@ -36,7 +36,7 @@ _chance = secrets.SystemRandom().random
 
 PAGE_OBJECTS = 500  # as client-go asks for
 LIST_TIMEOUT = 600.0  # seconds for a list; that of the API server is a minute, if nobody raised it
-# Without a line of a streaming list; there are servers that know the parameter but never say that the list is over
+# Seconds without a line of a streaming list; there are servers that know the parameter but never say that the list is over
 # (kubernetes/kubernetes#140890).
 STREAMED_LIST_TIMEOUT = 60.0
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsdnsd.kube.intake import OBJECT_OCTETS, EndedError, Intake
+from hsdnsd.kube.intake import EndedError, Intake
+from hsdnsd.kube.objects import OBJECT_OCTETS
 from hsdnsd.kube.source import Cause, WatchState
 from hsdnsd.kube.union import Ledger
 from hsdnsd.records.model import (
