@@ -36,8 +36,8 @@ _chance = secrets.SystemRandom().random
 
 PAGE_OBJECTS = 500  # as client-go asks for
 LIST_TIMEOUT = 600.0  # seconds for a list; that of the API server is a minute, if nobody raised it
-# Seconds without a line of a streaming list; there are servers that know the parameter but never say that the list is over
-# (kubernetes/kubernetes#140890).
+# Seconds without a line of a streaming list; there are servers that know the parameter but never say that the list is
+# over (kubernetes/kubernetes#140890).
 STREAMED_LIST_TIMEOUT = 60.0
 
 WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so that a fleet's don't end together

@@ -356,11 +356,13 @@ def test_a_streamed_list_that_does_not_end_is_asked_for_whole(tmp_path: Path) ->
     run(tmp_path, test, begin=endless, read_timeout=1000)
 
 
-def test_a_streamed_list_may_last_while_it_goes_on(tmp_path: Path) -> None:
-    def endless(api: FakeApiServer) -> None:
-        only_streams(api)
-        api.ends_lists = False
+def endless(api: FakeApiServer) -> None:
+    """A streamed list never ends by itself."""
+    only_streams(api)
+    api.ends_lists = False
 
+
+def test_a_streamed_list_may_last_while_it_goes_on(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
         await cluster.api.watched("services")
         for name in "abc":
@@ -376,10 +378,6 @@ def test_a_streamed_list_may_last_while_it_goes_on(tmp_path: Path) -> None:
 
 def test_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsdnsd.kube.reflector.LIST_TIMEOUT", 2.5 * STREAMED_LIST_TIMEOUT)
-
-    def endless(api: FakeApiServer) -> None:
-        only_streams(api)
-        api.ends_lists = False
 
     async def test(cluster: Cluster) -> None:
         await cluster.api.watched("services")
@@ -400,9 +398,7 @@ def test_a_list_that_broke_off_is_streamed_once(tmp_path: Path) -> None:
 
     async def test(cluster: Cluster) -> None:
         assert await cluster.told_list() == listed()
-        cluster.api.version += 1
-        cluster.api.compact()
-        cluster.api.cut("services")
+        cluster.lists_again()
         assert await cluster.told_list() == listed()
         assert len(cluster.lists) == 2
         assert ["sendInitialEvents" in params for params in cluster.watches] == [True, False, False]

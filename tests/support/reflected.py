@@ -85,6 +85,12 @@ class Cluster:
         self.api.put(service(f"s{self.api.version}"))
         await self.told()
 
+    def lists_again(self) -> None:
+        """The watch is cut, and there is no version to go on from."""
+        self.api.version += 1
+        self.api.compact()
+        self.api.cut("services")
+
     def told_nothing_more(self) -> bool:
         return self._changes.empty()
 
