@@ -6,15 +6,14 @@ import argparse
 import os
 import shlex
 import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from bench import generator, machine, rounds
 from bench.cluster import generate
+from bench.ending import workplace
 from bench.errors import AbsentError, BenchError
 from bench.plan import Plan
 from bench.samples import FLOOD, GENERATORS, MEMORY, RATE, TAIL, Sample, summarise
@@ -36,20 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     if KUBERNETES in arguments:
         _on_kubernetes([word for word in arguments if word != KUBERNETES])
     options = parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _end)
     try:
         return _run(options, arguments)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-
-
-def _end(number: int, _: object) -> NoReturn:
-    """End what was started, and then ourselves; whoever asks once more does not keep us from it."""
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    sys.exit(128 + number)
 
 
 def _on_kubernetes(arguments: Sequence[str]) -> NoReturn:
@@ -65,8 +55,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     _demand(options)
     facts = machine.describe()
     os.sched_setaffinity(0, {options.generator_core})
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
+    with workplace() as folder:
         shared = folder / "shared"
         shared.mkdir()
         generator.compile_all(shared)

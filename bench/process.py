@@ -67,18 +67,13 @@ class Process:
     def memory(self) -> int:
         """Resident octets. What several processes share counts once (the proportional set size of each); a single one
         counts whole."""
-        family = list(self._family())
+        family = self._family()
         if len(family) == 1:
             return _kilobytes(f"/proc/{family[0]}/status", "VmRSS:")
         return sum(_kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in family)
 
-    def _family(self, pid: int | None = None) -> Iterator[int]:
-        pid = self.popen.pid if pid is None else pid
-        yield pid
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                for child in children.read_text().split():
-                    yield from self._family(int(child))
+    def _family(self) -> list[int]:
+        return [self.popen.pid, *descendants(self.popen.pid)]
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to its own process group when that does not help."""
@@ -118,6 +113,22 @@ def running(
 def pinned(command: Sequence[str], core: int | None) -> list[str]:
     """The command, on one core (None: on any)."""
     return list(command) if core is None else ["taskset", "--cpu-list", str(core), *command]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, those among them that wait to be reaped; none if it is gone."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, listed.read_text().split())
+    return found
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The children of a process, each followed by its own."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
 
 
 def free_port() -> int:

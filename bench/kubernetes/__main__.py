@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from bench import generator, machine
+from bench.ending import workplace
 from bench.errors import BenchError
 from bench.kubernetes import lab, measure
 from bench.kubernetes.plan import QUICK, SECTIONS, Plan
@@ -30,7 +29,6 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0; 1 if it can't be run or something could not be measured."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = (QUICK if options.quick else Plan())._replace(sections=tuple(options.only or SECTIONS))
     try:
         document = _measured(plan, ["bench/run", "--kubernetes", *arguments])
@@ -48,8 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measured(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
+    with workplace() as folder:
         generator.compile_all(folder)
         found, notes = lab.find(folder)
         for note in notes:

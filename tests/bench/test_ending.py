@@ -14,8 +14,24 @@ from pathlib import Path
 
 import pytest
 
-RUN = Path(__file__).resolve().parents[2] / "bench" / "run"
+from bench.ending import ASKED, workplace
+
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds
+
+# It is told to end after it has started something, and before anything of its own knows of that.
+UNKNOWN = """
+import os, signal, subprocess
+from bench.ending import workplace
+from bench.process import descendants
+
+with workplace() as folder:
+    (folder / "kept").touch()
+    subprocess.Popen(["sh", "-c", "sleep 100 & wait"])
+    while len(family := [*descendants(os.getpid())]) < 2: pass
+    print(*family, flush=True)
+    os.kill(os.getpid(), signal.SIGHUP)
+"""
 
 
 @pytest.fixture
@@ -27,7 +43,7 @@ def bench(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     words = ["--server", "floor", "--scenario", "pod-a", "--quick", "--seconds", "50"]
     words += ["--server-core", str(cores[0]), "--generator-core", str(cores[1])]
     with subprocess.Popen(
-        [sys.executable, str(RUN), *words],
+        [sys.executable, str(ROOT / "bench" / "run"), *words],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,3 +89,28 @@ def test_nothing_is_left_running(bench: subprocess.Popen[str], number: signal.Si
     assert "Traceback" not in told
     assert [name for pid, name in started.items() if lives(pid, name)] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nothing_knows_of_ends_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNKNOWN],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGHUP, "")
+    shell, _sleep = map(int, done.stdout.split())  # that one held the pipe, whose end we have read
+    assert not lives(shell, "sh")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_are_as_before_once_a_bench_is_over() -> None:
+    before = [signal.getsignal(number) for number in ASKED]
+    with workplace() as folder:
+        assert folder.is_dir()
+        assert not {signal.getsignal(number) for number in ASKED} & set(before)
+    assert not folder.exists()
+    assert [signal.getsignal(number) for number in ASKED] == before
