@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import gc
 import importlib
 import logging
 import os
 import secrets
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
@@ -25,6 +23,7 @@ from hsdnsd.admin.control import CommandError, open_control
 from hsdnsd.admin.health import Readiness, health_routes
 from hsdnsd.cache import contents
 from hsdnsd.cache.cache import Cache
+from hsdnsd.collector import Collector
 from hsdnsd.config import Config
 from hsdnsd.engine.counters import Counters
 from hsdnsd.engine.engine import Engine
@@ -40,6 +39,7 @@ from hsdnsd.net.driver import Driver
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.net.tls import client_context
 from hsdnsd.net.upstream import Exchanges
+from hsdnsd.priority import going_first
 from hsdnsd.records.model import Change
 from hsdnsd.records.result import Owner
 from hsdnsd.records.table import Table
@@ -50,11 +50,6 @@ from hsdnsd.wire.name import ROOT, Name, from_text, to_text
 log = logging.getLogger("hsdnsd")
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# How far native threads that answer go before Python's, in niceness. On a core that has to do for both, a flood of
-# questions leaves Python a tenth (the kernel weighs 110 against 1024), which takes in some hundred events a second.
-# With 5, a thread that answers still waited for above 1 ms five times in 15,000; with 10, twice at most
-# (docs/decisions.md).
-_AHEAD = 10
 # Seconds until cycles are collected again, if the cluster has not been listed by then.
 _COLLECTS_AFTER = 5.0
 
@@ -90,6 +85,7 @@ class _Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._counters = Counters()
+        self._collector = Collector()
         self._cache = Cache(settings.cache_limits(config))
         self._finished = native.Table(config.cache.finished_bytes, config.cache.finished_bytes // 8)
         options = settings.zone_options(config)
@@ -120,11 +116,9 @@ class _Daemon:
         if self._keeper is not None:
             self._readiness.recalled = self._keeper.recall()
         await self._configure(config)
-        # What is there now is there for good: the collector need not walk it again.
-        gc.freeze()
-        gc.enable()
+        self._collector.settle()
         async with contextlib.AsyncExitStack() as opened:
-            with _going_first(config.threads):
+            with going_first(config.threads):
                 listeners = await opened.enter_async_context(
                     open_listeners(
                         config.listen,
@@ -148,9 +142,7 @@ class _Daemon:
                 parts = [running.create_task(_for_ever("listeners", listeners.run()))]
                 if self._source is not None and self._records is not None:
                     await self._source.load()
-                    # To walk what a first list makes would take a twentieth of its time, and find nothing.
-                    gc.disable()
-                    loop.call_later(_COLLECTS_AFTER, _wait_no_longer)
+                    self._collector.rest(_COLLECTS_AFTER)
                     sink = functools.partial(self._take, self._records)
                     parts.append(running.create_task(_for_ever("source", self._source.run(sink))))
                 # While the API server makes its lists.
@@ -232,7 +224,7 @@ class _Daemon:
             self._synced = True
             counts = ", ".join(f"{count} {kind}" for kind, count in records.counts().items())
             log.info("synced: %s", counts)
-            _collect_again()
+            self._collector.settle()
 
     def _end_answers(self, owners: Iterable[Owner]) -> None:
         self._engine.records_changed(owners, time.monotonic())
@@ -350,56 +342,6 @@ class _Daemon:
         for zone, upstreams in self._following.present.items():
             if upstreams != before.get(zone):
                 log.info("%s is asked of %s", _told(zone), ", ".join(map(str, upstreams)) or "nobody")
-
-
-@contextlib.contextmanager
-def _going_first(threads: int) -> Iterator[None]:
-    """Let native threads that are begun within go before Python's.
-
-    So 10,000 Services are listed beside 20,000 answers a second. A thread has the niceness of the one that begins it.
-    To be less nice takes CAP_SYS_NICE; without, Python's threads step back instead, and then behind whatever else is
-    in their group of the scheduler: in a container, nothing.
-    """
-    if not threads:
-        yield
-        return
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, own - _AHEAD)
-    except PermissionError:
-        yield
-        _step_back(own + _AHEAD)
-        return
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, own)
-
-
-def _step_back(nice: int) -> None:
-    """Make Python's threads so nice, and those that they will begin."""
-    for thread in threading.enumerate():
-        if thread.native_id is None:
-            continue
-        try:
-            os.setpriority(os.PRIO_PROCESS, thread.native_id, nice)
-        except ProcessLookupError:  # it has ended
-            continue
-        except PermissionError as error:  # a filter of system calls
-            log.warning("answers may wait for what else the daemon does, as setpriority is refused: %s", error)
-            return
-
-
-def _collect_again() -> None:
-    """What is held now is held for long: the collector need not walk it again (and stop the loop for that, as one last
-    walk before would)."""
-    gc.freeze()
-    gc.enable()
-
-
-def _wait_no_longer() -> None:
-    if not gc.isenabled():  # the cluster has not been listed yet
-        _collect_again()
 
 
 async def _for_ever(name: str, part: Coroutine[object, object, object]) -> NoReturn:
