@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,11 +13,12 @@ import msgspec
 from hsdnsd.errors import HsdnsdError
 from hsdnsd.kube import objects
 from hsdnsd.kube.convert import to_fact
+from hsdnsd.kube.in_force import InForce
 from hsdnsd.kube.lists import ListReader, NotAListError
 from hsdnsd.kube.oneline import one_line
 from hsdnsd.kube.source import Cause, Held, Sink, WatchState
 from hsdnsd.kube.union import Alone, Ledger
-from hsdnsd.records.model import Amended, Change, Deleted, Fact, Key, Kind, Listed, Listing, Memory, Upserted
+from hsdnsd.records.model import Change, Fact, Key, Kind, Listing, Upserted
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -57,10 +58,6 @@ class EndedError(HsdnsdError):
 class Intake:
     """Turns objects and events of one kind into changes, in the order in which they come.
 
-    Events may be told twice, and deletions of what never was: a change says what is, so nothing follows from that.
-    Of a list waits, until it has ended, what differs from what is held: no answer is made from half a list. (Where
-    nothing is held yet, nothing is answered either, and objects are delivered as they come.)
-
     Attributes:
         version: resourceVersion to watch from; "": there is none, list first.
     """
@@ -87,9 +84,7 @@ class Intake:
         self._kind = kind
         self._state = state
         self._sink = sink
-        self._held = held
-        self._ledger = ledger or Alone()
-        self._part = part
+        self._in_force = InForce(kind, self._emit, held, ledger or Alone(), part)
         self._clock = clock
         self._wall = wall
         self._reason = Cause.START  # of the next list
@@ -98,32 +93,21 @@ class Intake:
         self._list_decoder = msgspec.json.Decoder(objects.list_type(kind))
         self._told_decoder = msgspec.json.Decoder(objects.told_type(kind))
         self._reader = ListReader(self._list_decoder, objects.OBJECT_OCTETS)
-        self._told: set[Key] | None = None  # what a list holds that has not ended, or is not in force
-        self._news: dict[Key, Memory] = {}  # how that differs from what is held
-        self._portions: Iterator[Amended] = iter(())  # of what a list that has ended changes
-        self._there: Collection[Key] = ()  # after that
-        self._next_version = ""
+        self._next_version = ""  # of a list that has ended; "": of none that is not in force
         self._odd: set[Key] = set()  # what the log was told of
 
     @property
     def listing(self) -> bool:
         """A list has begun, and what it says is not in force."""
-        return self._told is not None
-
-    @property
-    def _waits(self) -> bool:
-        """Whether what is told now must not be in force yet. (Where all parts of a kind are listed for the first time
-        while it is held as it was recalled, they come into force together.)"""
-        return (self._told is not None or not self._ledger.complete) and self._held.knows(self._kind)
+        return self._in_force.listing
 
     def begin_list(self) -> None:
         self._reader = ListReader(self._list_decoder, objects.OBJECT_OCTETS)
-        self._told = set()
-        self._news = {}
+        self._in_force.begin_list()
         self._next_version = ""
 
     def begin_watch(self) -> None:
-        self._told = None
+        self._in_force.begin_watch()
 
     def lose(self, cause: Cause) -> None:
         """There is no version to go on from any more."""
@@ -171,16 +155,7 @@ class Intake:
         if not version:
             raise EndedError(Cause.JUNK, "a list without resourceVersion")
         self._next_version = version
-        known = self._held.knows(self._kind)
-        self._there = self._ledger.listed(self._part, self._told or set(), self._news)
-        self._news = {}
-        self._portions = iter(())
-        if self._ledger.complete and (known or self._ledger.waiting):
-            gone = self._held.beyond(self._kind, self._there)
-            change = Amended(self._kind, tuple(self._ledger.waiting.values()), tuple(gone))
-            self._portions = self._held.portions(change)
-        elif self._ledger.complete:
-            self._emit(Listed(self._kind, self._there))
+        self._in_force.end_list()
         self.settle()
 
     def settle(self) -> bool:
@@ -191,15 +166,8 @@ class Intake:
         """
         if not self._next_version:
             return False
-        for portion in self._portions:
-            waiting = self._ledger.waiting
-            told = tuple([memory for memory in portion.told if waiting.pop(memory.key, None) is not None])
-            gone = tuple([key for key in portion.gone if key not in self._there])
-            if told or gone or portion.last:
-                self._emit(Amended(self._kind, told, gone, portion.last))
-            if not portion.last:
-                return True
-        self._told, self._there = None, ()
+        if self._in_force.settle():
+            return True
         self.version, self._next_version = self._next_version, ""
         if self._state.synced:
             self._state.relists += 1
@@ -229,7 +197,7 @@ class Intake:
             self._take_other(line)
             return
         if told.type in ("ADDED", "MODIFIED"):
-            if self._told is None:
+            if not self.listing:
                 self._state.events += 1
             self._upsert(told.object)
         else:
@@ -238,7 +206,7 @@ class Intake:
     def _take_other(self, line: bytes) -> None:
         try:
             event = _EVENT.decode(line)
-            if self._told is None and event.type in ("ADDED", "MODIFIED", "DELETED"):
+            if not self.listing and event.type in ("ADDED", "MODIFIED", "DELETED"):
                 self._state.events += 1
             if event.type in ("ADDED", "MODIFIED"):
                 if (obj := self._decoded(event.object)) is not None:
@@ -278,52 +246,26 @@ class Intake:
         """An object as it is now."""
         if (fact := self._admitted(obj)) is not None:
             self._emit(Upserted(fact))
-            if self._told is None and isinstance(obj, objects.EndpointSlice):
+            if not self.listing and isinstance(obj, objects.EndpointSlice):
                 self._observe(obj.metadata)
 
     def _admitted(self, obj: objects.Object) -> Fact | None:
         """What an object says; None if that must not be in force yet, or is nothing."""
-        fact = to_fact(obj)
-        key = fact.key if fact is not None else self._key(obj.metadata)
         version = obj.metadata.resource_version or ""
-        if self._told is None:
+        if not self.listing:
             self._advance(version)
-        if fact is None:
-            self._gone(key, version)
+        if (fact := to_fact(obj)) is None:
+            self._in_force.remove(self._key(obj.metadata), version)
             return None
-        if self._told is not None:
-            self._told.add(key)
-        if not self._ledger.upserted(self._part, key, version):
-            return None
-        self._ledger.waiting.pop(key, None)
-        if self._waits:
-            waiting = self._ledger.waiting if self._told is None else self._news
-            waiting.pop(key, None)
-            if (news := self._held.news(fact)) is not None:
-                waiting[key] = news
-            return None
-        self._news.pop(key, None)
-        return fact
+        return fact if self._in_force.admit(fact, version) else None
 
     def _key(self, meta: objects.HeadMeta | objects.Meta) -> Key:
         return objects.key_of(self._kind, meta.namespace, meta.name or "")
 
     def _delete(self, meta: objects.HeadMeta) -> None:
-        if self._told is None:
+        if not self.listing:
             self._advance(meta.resource_version)
-        self._gone(self._key(meta), meta.resource_version or "")
-
-    def _gone(self, key: Key, version: str) -> None:
-        waits = self._waits
-        if self._told is not None:
-            self._told.discard(key)
-            self._news.pop(key, None)
-            if waits:  # its end says that too
-                return
-        if self._ledger.deleted(self._part, key, version):
-            self._ledger.waiting.pop(key, None)
-            if not waits:
-                self._emit(Deleted(self._kind, key))
+        self._in_force.remove(self._key(meta), meta.resource_version or "")
 
     def _observe(self, meta: objects.SliceMeta) -> None:
         """How long it took from what made Kubernetes change a slice until the change was in the answers. The clocks
@@ -340,7 +282,7 @@ class Intake:
         self._state.programming.observe(self._wall() - changed)
 
     def _bookmark(self, meta: objects.HeadMeta) -> None:
-        if self._told is None:
+        if not self.listing:
             self._advance(meta.resource_version)
         elif meta.annotations is not None and meta.annotations.initial_events_end == "true":
             self.end_list(meta.resource_version)
@@ -351,7 +293,7 @@ class Intake:
             meta = _HEAD.decode(raw).metadata
         except _DECODE_ERRORS:
             meta = objects.HeadMeta()
-        if self._told is None:
+        if not self.listing:
             self._advance(meta.resource_version)
         key = self._key(meta)
         if key not in self._odd and len(self._odd) < _MAX_ODD:
