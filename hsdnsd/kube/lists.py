@@ -9,19 +9,22 @@ from typing import Any
 
 import msgspec
 
-from hsdnsd.kube.objects import ListMeta, Page
+from hsdnsd.kube.objects import ListHead, ListMeta, Page
 from hsdnsd.kube.oneline import one_line
 
 _PAGE = msgspec.json.Decoder(Page)
+_HEAD = msgspec.json.Decoder(ListHead)
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _DECODE_ERRORS = (ValueError, RecursionError)
 
-_ITEMS = re.compile(rb'"items"\s*:\s*\[')
-_FIRST_KEY = re.compile(rb'\s*\{\s*"[^"\\]*"\s*:')
+_ITEMS = re.compile(rb'"items"\s*:\s*\[\s*')
+_BEGIN = re.compile(rb'\{\s*"[^"\\]*"\s*:')
+_BETWEEN = re.compile(rb",\s*\Z")
+_SPACE = 64  # octets between two objects, at the most; Go writes none but the comma
 
 
 class NotAListError(ValueError):
-    """What was read is no list of Kubernetes objects, or was cut."""
+    """What was read is no list of Kubernetes objects, was cut, or can't be taken in piece by piece."""
 
 
 class ListReader:
@@ -41,26 +44,51 @@ class ListReader:
         self._decoder = decoder
         self._limit = limit
         self._head = b""  # up to the first object; "": it has not begun
-        self._between = b""  # what lies between objects: a comma, and what each begins with
-        self._rest = b""
+        self._begin = b""  # what each object begins with
+        self._held = bytearray()  # from the head, or an object, on
+        self._enough = 0  # octets that have to be held for the next guess
 
     def feed(self, piece: bytes) -> list[Any]:
-        """The objects that end in this piece.
+        """The objects that are known to have ended with this piece.
 
         Raises:
-            NotAListError: more than `limit` octets, and no object ends in them.
+            NotAListError: more than `limit` octets, and no object is known to end in them.
         """
-        self._rest += piece
-        if not self._between:
-            self._begin()
+        self._held += piece
         found = None
-        if self._between and (end := self._rest.rfind(self._between)) > 0:
-            found = self._decoded(b"[%b]" % self._rest[:end])
-            if found is not None:
-                self._rest = self._rest[end + 1 :]
-        if len(self._rest) > self._limit:
-            raise NotAListError(f"no end of an object in {self._limit} octets")
+        if len(self._held) >= self._enough:
+            found = self._guess()
+            # Next time there is half as much again: however small the pieces, no octet is looked at more often than
+            # three times on average.
+            self._enough = len(self._held) * 3 // 2 if found is None else 0
+        if len(self._held) > self._limit:
+            raise NotAListError(f"no end of an object is to be seen in {self._limit} octets")
         return found or []
+
+    def end(self) -> tuple[ListMeta, Sequence[msgspec.Raw]]:
+        """There are no more pieces: what the list says of itself, and its last objects.
+
+        Raises:
+            NotAListError: it is none, or was cut.
+        """
+        try:
+            page = _PAGE.decode(self._head + self._held)
+        except _DECODE_ERRORS as error:
+            raise NotAListError(f"not a list: {one_line(str(error))}") from None
+        return page.metadata, page.items or ()
+
+    def _guess(self) -> list[Any] | None:
+        """Take out the objects before the last place that looks like the beginning of one; None if it is none."""
+        if not self._begin:
+            self._look_for_the_first()
+        place = len(self._held)
+        while self._begin and (place := self._held.rfind(self._begin, 1, place)) > 0:
+            if between := _BETWEEN.search(self._held, max(0, place - _SPACE), place):
+                found = self._decoded(b"".join((b"[", memoryview(self._held)[: between.start()], b"]")))
+                if found is not None:
+                    del self._held[:place]
+                return found
+        return None
 
     def _decoded(self, guess: bytes) -> list[Any] | None:
         """None if it is no array: objects within objects may begin as they do."""
@@ -70,26 +98,14 @@ class ListReader:
             return _RAW.decode(guess)
         return None
 
-    def end(self) -> tuple[ListMeta, Sequence[msgspec.Raw]]:
-        """There are no more pieces: what the list says of itself, and its last objects.
-
-        Raises:
-            NotAListError: it is none, or was cut.
-        """
-        try:
-            page = _PAGE.decode(self._head + self._rest)
-        except _DECODE_ERRORS as error:
-            raise NotAListError(f"not a list: {one_line(str(error))}") from None
-        return page.metadata, page.items or ()
-
-    def _begin(self) -> None:
-        """Look for the first object."""
-        if not self._head and (items := _ITEMS.search(self._rest)):
-            head = self._rest[: items.end()]
+    def _look_for_the_first(self) -> None:
+        if not self._head and (items := _ITEMS.search(self._held)):
+            head = bytes(self._held[: items.end()])
             try:
-                _PAGE.decode(head + b"]}")
+                _HEAD.decode(head + b"]}")
             except _DECODE_ERRORS:
-                return  # not the list's own; metadata may stand behind the objects
-            self._head, self._rest = head, self._rest[items.end() :]
-        if self._head and (first := _FIRST_KEY.match(self._rest)):
-            self._between = b"," + first[0].lstrip()
+                return  # not the list's own
+            self._head = head
+            del self._held[: items.end()]
+        if self._head and (first := _BEGIN.match(self._held)):
+            self._begin = bytes(first[0])

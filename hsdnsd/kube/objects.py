@@ -175,6 +175,12 @@ class ListMeta(msgspec.Struct, gc=False):
     next_page: str | None = msgspec.field(default=None, name="continue")
 
 
+class ListHead(msgspec.Struct, gc=False):
+    """What a list begins with, up to its objects."""
+
+    items: list[msgspec.Raw]
+
+
 class Page(msgspec.Struct, gc=False):
     """The envelope of a list, or of a page of one."""
 

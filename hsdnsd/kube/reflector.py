@@ -1,9 +1,7 @@
 """List, then watch, then list again: one resource of the API server, for as long as the daemon runs.
 
-A list is asked for as a whole, which the API server makes from its cache, compresses, and sends as it makes it; where
-that does not work, as one stream with the watch (`sendInitialEvents`), which takes it up to twice the work and fifteen
-times the octets; and where there are no such streams, in pages. Pages after the first are read from etcd as soon as the
-cache does not remember the version that they are of, which is five minutes after the last change.
+A list is asked for as a whole; where that breaks off or can't be read, as one stream with the watch; where that does
+not do either, in pages (`hsdnsd.kube.ways`).
 
 Lists never name a resourceVersion, so the API server answers them with a consistent read: however old the server's own
 cache, a list never takes the zone back in time. A watch goes on from the version that the last event or bookmark told,
@@ -28,6 +26,7 @@ from hsdnsd.kube.intake import EndedError, Intake
 from hsdnsd.kube.lines import LineTooLongError
 from hsdnsd.kube.source import Cause, Held, Sink, WatchState
 from hsdnsd.kube.union import Ledger
+from hsdnsd.kube.ways import Way, Ways
 from hsdnsd.records.model import Kind
 
 log = logging.getLogger(__name__)
@@ -44,8 +43,11 @@ WATCH_SECONDS = (240, 300)  # after which the server ends a watch; random, so th
 SHORT = 1.0  # seconds; a server that ends watches so soon would otherwise be asked without a pause
 
 _CAUSES = {401: Cause.UNAUTHORIZED, 403: Cause.FORBIDDEN, 410: Cause.GONE}
-# A list that ended so may be had the other way.
-_OTHERWISE = (Cause.GONE, Cause.JUNK, Cause.LIST)
+# A list that ended so will end so again.
+_UNFIT = (Cause.GONE, Cause.JUNK, Cause.LIST)
+# The API server gives up an answer that is not over after a minute (--request-timeout), but no stream: with 504 where
+# nothing of it has been sent yet.
+_BEGUN = (200, 504)
 _GRANT = "; it takes the right to list and watch (deploy/rbac.yaml)"
 
 
@@ -92,8 +94,8 @@ class Reflector:
         self._pause = pause
         self._clock = clock
         self._chance = chance
-        self._streams_lists = False  # until whole ones turn out not to do
-        self._streams_next = False  # a whole one broke off
+        self._ways = Ways()
+        self._begun = False  # the answer to a list, or the server gave it up before
         self._opened: float | None = None  # when the watch's answer began
         self._taken = 0  # octets since the event loop had its turn
         self._cause: Cause | None = None  # of the failure that the log was last told of; None when all is well
@@ -132,8 +134,10 @@ class Reflector:
     async def _recover(self, end: EndedError, renewals: int) -> None:
         """After a failure: count and log it, and let as much time pass as it calls for."""
         self._state.failures += 1
-        if self._intake.listing and end.cause in _OTHERWISE:
-            self._streams_lists = not self._streams_lists
+        if not self._intake.listing:
+            self._ways.did()
+        elif self._begun or end.cause in _UNFIT:
+            self._ways.failed(unfit=end.cause in _UNFIT)
         if end.lists_again:
             self._intake.lose(end.cause)
         news = end.cause is not self._cause
@@ -157,11 +161,13 @@ class Reflector:
 
     async def _list_and_watch(self) -> None:
         """Returns when the server ends the watch in good order."""
-        streams, self._streams_next = self._streams_lists or self._streams_next, False
-        if not self._intake.version and streams and await self._watch():
-            return
+        self._begun = False
+        if not self._intake.version and self._ways.now is Way.STREAM:
+            if await self._watch():
+                return
+            self._ways.failed(unfit=True)
         if not self._intake.version:
-            await self._list(PAGE_OBJECTS if streams else 0)
+            await self._list(PAGE_OBJECTS if self._ways.now is Way.PAGES else 0)
         await self._watch()
 
     async def _list(self, page_objects: int) -> None:
@@ -178,16 +184,12 @@ class Reflector:
         """A list, or a page of one. Returns what the next is asked for by."""
         params = [*self._resource.params(), *which]
         async with self._client.get(self._resource.path, params, total=LIST_TIMEOUT) as response:
+            self._begun = response.status in _BEGUN
             await _must_be_ok(response)
-            try:
-                while piece := await response.piece():
-                    self._state.last_alive = self._clock()
-                    self._intake.read(piece)
-                    await self._turn()
-            except TransportError:
-                # The API server gives up an answer that is not over after a minute (--request-timeout), but no stream.
-                self._streams_next = True
-                raise
+            while piece := await response.piece():
+                self._state.last_alive = self._clock()
+                self._intake.read(piece)
+                await self._turn()
         return self._intake.read_end()
 
     async def _watch(self) -> bool:
@@ -208,8 +210,8 @@ class Reflector:
                 self._client.get(self._resource.path, self._watch_params()) as response,
             ):
                 if streams_list and response.status in (400, 422):
-                    self._streams_lists = False
                     return False
+                self._begun = response.status in _BEGUN
                 await _must_be_ok(response)
                 self._opened = self._state.last_alive = self._clock()
                 self._state.connected = not streams_list

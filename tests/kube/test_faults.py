@@ -163,6 +163,8 @@ def test_f5_a_list_that_breaks_off_or_is_gone_before_its_last_page_is_listed_as_
         lists = [request.params.get("continue") for request in followed.api.requests if not request.is_watch]
         assert sorted(map(str, lists)) == sorted(["None", *([] if cut else ["2"])] * len(PLURALS))
         assert all("sendInitialEvents" in request.params for request in followed.api.requests if request.is_watch)
+        if not cut:
+            assert followed.pauses == []
 
     play(tmp_path, test, forgetful)
 

@@ -195,7 +195,7 @@ def test_what_is_no_list_ends_it(body: bytes) -> None:
 def test_an_object_without_end_ends_the_list() -> None:
     told = Told()
     told.intake.begin_list()
-    with pytest.raises(EndedError, match="no end of an object in 8388608 octets") as raised:
+    with pytest.raises(EndedError, match="no end of an object is to be seen in 8388608 octets") as raised:
         told.intake.read(b"x" * (OBJECT_OCTETS + 1))
     assert raised.value.cause is Cause.JUNK
 

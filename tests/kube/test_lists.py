@@ -27,7 +27,13 @@ _objects = st.fixed_dictionaries(
     {"metadata": _values},
     optional={"spec": st.lists(st.fixed_dictionaries({"metadata": _values}), max_size=3) | _values},
 )
-_separators = st.sampled_from([(",", ":"), (", ", ": ")])
+# As Go writes JSON, as others do, and as people read it.
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "compact": {"separators": (",", ":")},
+    "spaced": {},
+    "indented": {"indent": 2},
+}
+_layouts = st.sampled_from(list(LAYOUTS.values()))
 
 
 def listed(objects: Any, **more: Any) -> dict[str, Any]:
@@ -59,14 +65,14 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
 
 @given(
     st.lists(_objects, max_size=6),
-    _separators,
+    _layouts,
     st.lists(st.integers(min_value=0), max_size=8),
     st.booleans(),
     st.sampled_from([ANY, NONE]),
 )
 def test_every_object_comes_out_once_and_in_order(
     objects: list[Any],
-    separators: tuple[str, str],
+    layout: dict[str, Any],
     places: list[int],
     first: bool,
     decoder: msgspec.json.Decoder[list[Any]],
@@ -74,7 +80,7 @@ def test_every_object_comes_out_once_and_in_order(
     whole = listed(objects)
     if not first:  # metadata may stand behind the objects
         whole["metadata"] = whole.pop("metadata")
-    body = json.dumps(whole, separators=separators, ensure_ascii=False).encode()
+    body = json.dumps(whole, **layout, ensure_ascii=False).encode()
     assert read(cut(body, places), decoder=decoder)[:2] == ("7", objects)
 
 
@@ -85,13 +91,36 @@ def test_where_one_can_not_be_decoded_all_that_come_with_it_are_raw() -> None:
     assert [bytes(raw) for raw in found] == [b'{"a":"x"}', b'{"a":4}']
 
 
-def test_objects_come_out_with_the_piece_that_they_end_in() -> None:
-    """An object has ended when the next one has begun."""
+@pytest.mark.parametrize("sort_keys", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_objects_come_out_with_the_piece_that_they_end_in(layout: dict[str, Any], sort_keys: bool) -> None:
+    """An object has ended when the next one has begun. (With sorted keys metadata stands behind the objects.)"""
     objects = [{"metadata": {"name": f"s{number}"}} for number in range(100)]
-    body = json.dumps(listed(objects), separators=(",", ":")).encode()
-    version, found, counts = read([body[at : at + 50] for at in range(0, len(body), 50)], limit=150)
+    body = json.dumps(listed(objects), **layout, sort_keys=sort_keys).encode()
+    version, found, counts = read([body[at : at + 50] for at in range(0, len(body), 50)], limit=250)
     assert (version, found) == ("7", objects)
     assert sum(counts) == 99
+
+
+class Counting:
+    """Counts the octets that are decoded."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+
+    def decode(self, body: bytes) -> list[Any]:
+        self.octets += len(body)
+        return ANY.decode(body)
+
+
+def test_what_is_no_place_to_cut_is_not_tried_again_and_again() -> None:
+    """However small the pieces are: an object may hold many that begin as it does."""
+    odd = {"metadata": {}, "spec": [{"metadata": {}}] * 1000}
+    body = json.dumps(listed([odd, odd]), separators=(",", ":")).encode()
+    counting = Counting()
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    assert read(pieces, decoder=counting)[:2] == ("7", [odd, odd])  # type: ignore[arg-type]
+    assert 0 < counting.octets < 3 * len(body)
 
 
 @pytest.mark.parametrize("items", [None, []])
@@ -138,5 +167,5 @@ def test_what_is_held_has_a_limit(begin: bytes) -> None:
     reader = ListReader(ANY, 1000)
     reader.feed(begin)
     reader.feed(b"x" * 900)
-    with pytest.raises(NotAListError, match="no end of an object in 1000 octets"):
+    with pytest.raises(NotAListError, match="no end of an object is to be seen in 1000 octets"):
         reader.feed(b"x" * 150)

@@ -12,7 +12,7 @@ import pytest
 
 from hsdnsd.kube.backoff import AT_ONCE, HEALTHY, MIN_BACKOFF, STEADY
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
-from hsdnsd.kube.reflector import STREAMED_LIST_TIMEOUT, Reflector
+from hsdnsd.kube.reflector import Reflector
 from hsdnsd.records.model import Change
 from tests.support.facts import nothing_held
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
@@ -23,7 +23,6 @@ from tests.support.reflected import (
     added,
     both_ways,
     listed,
-    only_streams,
     run,
     service,
 )
@@ -51,14 +50,7 @@ def test_a_version_that_is_gone_lists_again_and_deletes_what_went(
     run(tmp_path, test, begin=filled)
 
 
-GONE = {
-    "kind": "Status",
-    "apiVersion": "v1",
-    "status": "Failure",
-    "code": 410,
-    "reason": "Expired",
-    "message": "too old",
-}
+GONE = status_body(410, "Expired", "too old")
 
 
 @pytest.mark.parametrize("form", ["status", "event", "body"])
@@ -336,130 +328,6 @@ def test_a_silent_connection_is_given_up(tmp_path: Path) -> None:
         assert cluster.state.failures == 2
 
     run(tmp_path, test)
-
-
-def test_a_streamed_list_that_does_not_end_is_asked_for_whole(tmp_path: Path) -> None:
-    def endless(api: FakeApiServer) -> None:
-        only_streams(api)
-        api.ends_lists = False
-        api.put(service("a"))
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told() == [added("a")]
-        jump(STREAMED_LIST_TIMEOUT + 1)
-        assert await cluster.told_list() == listed("a")
-        assert cluster.lists == [{}] * 2
-        await cluster.api.watched("services")
-        cluster.api.put(service("b"))
-        assert await cluster.told() == [added("b")]
-
-    run(tmp_path, test, begin=endless, read_timeout=1000)
-
-
-def endless(api: FakeApiServer) -> None:
-    """A streamed list never ends by itself."""
-    only_streams(api)
-    api.ends_lists = False
-
-
-def test_a_streamed_list_may_last_while_it_goes_on(tmp_path: Path) -> None:
-    async def test(cluster: Cluster) -> None:
-        await cluster.api.watched("services")
-        for name in "abc":
-            jump(STREAMED_LIST_TIMEOUT - 1)
-            cluster.api.put(service(name))
-            assert await cluster.told() == [added(name)]
-        cluster.api.bookmark("services", end=True)
-        assert await cluster.told_list() == listed("a", "b", "c")[-1:]
-        assert len(cluster.watches) == 1
-
-    run(tmp_path, test, begin=endless, read_timeout=1000)
-
-
-def test_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsdnsd.kube.reflector.LIST_TIMEOUT", 2.5 * STREAMED_LIST_TIMEOUT)
-
-    async def test(cluster: Cluster) -> None:
-        await cluster.api.watched("services")
-        for name in "abc":
-            assert len(cluster.lists) == 1
-            cluster.api.put(service(name))
-            await cluster.told()
-            jump(STREAMED_LIST_TIMEOUT - 1)
-        assert await cluster.told_list() == listed("a", "b", "c")
-        assert len(cluster.lists) == 2
-
-    run(tmp_path, test, begin=endless, read_timeout=1000)
-
-
-def test_a_list_that_broke_off_is_streamed_once(tmp_path: Path) -> None:
-    def broken(api: FakeApiServer) -> None:
-        api.scripts["services"].append(Answer(200, b'{"items":[', cut=True))
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == listed()
-        cluster.lists_again()
-        assert await cluster.told_list() == listed()
-        assert len(cluster.lists) == 2
-        assert ["sendInitialEvents" in params for params in cluster.watches] == [True, False, False]
-
-    run(tmp_path, test, begin=broken)
-
-
-def test_the_list_s_time_limit_ends_with_the_list(tmp_path: Path) -> None:
-    async def test(cluster: Cluster) -> None:
-        await cluster.told()
-        jump(STREAMED_LIST_TIMEOUT + 1)
-        cluster.api.put(service("a"))
-        assert await cluster.told() == [added("a")]
-        assert len(cluster.watches) == 1
-
-    run(tmp_path, test, read_timeout=1000)
-
-
-@pytest.mark.parametrize("cut", [False, True])
-def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: Path, cut: bool) -> None:
-    def half(api: FakeApiServer) -> None:
-        api.put(service("a"))
-        only_streams(api)
-        lines = json.dumps({"type": "ADDED", "object": service("ghost")}).encode() + b"\n"
-        api.scripts["services"].append(Answer(200, lines, cut=cut))
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == [added("ghost"), *listed("a")]
-        assert cluster.state.failures == 2
-        assert len(cluster.pauses) == 1
-        # What was cut is asked for once more; what ended otherwise than it should, as a whole.
-        assert len(cluster.lists) == (1 if cut else 2)
-
-    run(tmp_path, test, begin=half)
-
-
-@pytest.mark.parametrize(
-    ("page", "otherwise"),
-    [
-        (Answer(200, b"<html>"), True),
-        (Answer(200, {"metadata": {}, "items": []}), True),
-        (Answer(200, b'{"items":[', cut=True), True),
-        (Answer(200, b"", cut=True), True),
-        (Answer(500, b""), False),
-        (Answer(410, GONE), True),
-    ],
-)
-def test_a_list_that_fails_is_asked_for_again(tmp_path: Path, page: Answer, otherwise: bool) -> None:
-    """As a stream, where a whole one may not do: a server gives up an answer that takes it long."""
-
-    def failing(api: FakeApiServer) -> None:
-        api.put(service("a"))
-        api.scripts["services"].append(page)
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == listed("a")
-        assert len(cluster.lists) == (1 if otherwise else 2)
-        assert ("sendInitialEvents" in cluster.watches[0]) is otherwise
-        assert cluster.state.failures == 1
-
-    run(tmp_path, test, begin=failing)
 
 
 def test_versions_that_run_backwards_list_again(tmp_path: Path) -> None:
