@@ -277,26 +277,6 @@ def test_f11_a_denial_that_lasts_says_what_is_missing(tmp_path: Path, caplog: py
     assert "it takes the right to list and watch (deploy/rbac.yaml)" in record.getMessage()
 
 
-@pytest.mark.parametrize("streams", [True, False])
-def test_f12_a_huge_list_leaves_others_their_turn(tmp_path: Path, streams: bool) -> None:
-    def huge(api: FakeApiServer) -> None:
-        if streams:
-            api.scripts["services"].append(GONE)
-        for number in range(2000):
-            api.put(service(f"s{number}", padding="x" * 400))
-
-    async def test(followed: Followed) -> None:
-        turns = 0
-        while not followed.table.synced:
-            turns += 1
-            await asyncio.sleep(0)
-        assert followed.table.counts()["Service"] == 2000
-        # At most 128 KiB of the million octets at a time: what is buffered before reading is paused.
-        assert turns >= 8
-
-    play(tmp_path, test, huge)
-
-
 def test_f13_events_that_are_repeated_or_of_what_never_was(tmp_path: Path) -> None:
     async def test(followed: Followed) -> None:
         await watching(followed)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hsdnsd.kube import reflector
-from hsdnsd.kube.client import open_client
+from hsdnsd.kube.client import PIECE_OCTETS, open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Amended, Change, Kind
+from hsdnsd.records.model import Amended, Change, Kind, Upserted
 from hsdnsd.records.portions import portions
 from hsdnsd.records.table import Table
-from tests.support.facts import options
-from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
+from tests.support.facts import one_by_one, options
+from tests.support.fake_apiserver import COMPACT, Answer, FakeApiServer, status_body
 from tests.support.reflected import (
     SERVICES,
     Cluster,
+    Turns,
     added,
     both_ways,
     deleted,
@@ -141,22 +144,6 @@ def test_a_list_that_is_told_in_pages_unasked_is_asked_for_to_its_end(tmp_path: 
     run(tmp_path, test, begin=paging)
 
 
-def test_a_list_is_told_as_it_comes(tmp_path: Path) -> None:
-    """Of an answer only the piece in hand is held, however long it is."""
-    many = [f"s{number:04}" for number in range(2000)]
-
-    def filled(api: FakeApiServer) -> None:
-        for name in many:
-            api.put(service(name, {"padding": "x" * 60}))
-
-    async def test(cluster: Cluster) -> None:
-        assert await cluster.told_list() == listed(*many)
-        assert len(cluster.lists) == 1
-        assert cluster.told_at_once > 1
-
-    run(tmp_path, test, begin=filled)
-
-
 @both_ways
 def test_selectors_are_the_server_s_work(tmp_path: Path, begin: Callable[[FakeApiServer], None]) -> None:
     def filled(api: FakeApiServer) -> None:
@@ -230,29 +217,29 @@ def test_watches_of_a_fleet_end_at_different_times(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_a_long_list_lets_others_run(tmp_path: Path) -> None:
-    """Objects that arrive together are taken in turns, so that the loop answers queries meanwhile."""
-    turns = 0
+@both_ways
+def test_f12_a_huge_list_leaves_others_their_turn(tmp_path: Path, begin: Callable[[FakeApiServer], None]) -> None:
+    """Of an answer only the piece in hand is held, however long it is and however small it was compressed."""
+    many = [service(f"s{number:04}", {"padding": "x" * 500}) for number in range(3000)]
+    octets = len(json.dumps(many[0], separators=COMPACT))
+    told: Counter[int] = Counter()  # octets of objects, in each turn of the loop
 
     def filled(api: FakeApiServer) -> None:
-        for number in range(640):
-            api.put(service(f"s{number}", padding="x" * 1000))
+        begin(api)
+        for each in many:
+            api.put(each)
 
     async def test(cluster: Cluster) -> None:
-        nonlocal turns
+        def weigh(change: Change) -> None:
+            told[turns.now] += octets * sum(isinstance(each, Upserted) for each in one_by_one(change))
 
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count())
-        assert len(await cluster.told_list()) == 641
-        counting.cancel()
-        assert turns >= 20
+        with Turns() as turns:
+            cluster.each = weigh
+            assert len(await cluster.told_list()) == len(many) + 1
 
     run(tmp_path, test, begin=filled)
+    assert sum(told.values()) == octets * len(many)
+    assert max(told.values()) < 2 * PIECE_OCTETS < 200_000
 
 
 @both_ways
@@ -265,7 +252,7 @@ def test_f12_between_the_portions_of_a_list_the_loop_has_its_turn(
     table = Table(options(expect=frozenset({Kind.SERVICE})))
     for change in listed(*names):
         table.apply(change, 1)
-    turns: list[int] = []  # of the loop, at each change
+    seen: list[int] = []  # turns of the loop, at each change
 
     async def body() -> None:
         async with asyncio.timeout(20), FakeApiServer() as api:
@@ -273,29 +260,23 @@ def test_f12_between_the_portions_of_a_list_the_loop_has_its_turn(
             for name in names:
                 api.put(service(name, clusterIP="None"))
             client = await open_client(api.kubeconfig(tmp_path))
-            loop, turn, over = asyncio.get_running_loop(), 0, asyncio.Event()
-
-            def tick() -> None:
-                nonlocal turn
-                turn += 1
-                if not over.is_set():
-                    loop.call_soon(tick)
+            over = asyncio.Event()
 
             def sink(change: Change) -> None:
                 table.apply(change, 1)
                 assert isinstance(change, Amended)
                 assert len(change.told) <= 10
-                turns.append(turn)
+                seen.append(turns.now)
                 if change.last:
                     over.set()
 
-            tick()
-            running = asyncio.create_task(Reflector(client, SERVICES, WatchState("Service"), sink, table).run())
-            await over.wait()
+            with Turns() as turns:
+                running = asyncio.create_task(Reflector(client, SERVICES, WatchState("Service"), sink, table).run())
+                await over.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await client.close()
 
     asyncio.run(body())
-    assert len(turns) == len(set(turns)) == 10
+    assert len(seen) == len(set(seen)) == 10
     assert all(table.news(fact(name, headless=True)) is None for name in names)

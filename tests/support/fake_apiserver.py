@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gzip
 import json
 import ssl
 from collections import defaultdict, deque
@@ -29,6 +30,7 @@ PREFIX = {"endpointslices": "/apis/discovery.k8s.io/v1"}
 API_VERSION = {"endpointslices": "discovery.k8s.io/v1"}
 KIND = {plural: kind for kind, plural in PLURAL.items()}
 COMPACT = (",", ":")  # as Go writes JSON
+COMPRESSED_FROM = 128 << 10  # octets of an answer, if the client takes gzip
 
 
 @dataclass
@@ -268,8 +270,11 @@ class FakeApiServer:
             await self._watch(request, reader, writer)
             return False
         body = json.dumps(answer.body, separators=COMPACT).encode() if isinstance(answer.body, dict) else answer.body
-        announced = len(body) + 1000 if answer.cut else len(body)
-        headers = {"Content-Type": "application/json", "Content-Length": str(announced), **answer.headers}
+        headers = {"Content-Type": "application/json", **answer.headers}
+        if len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+            body = gzip.compress(body, 4)
+            headers["Content-Encoding"] = "gzip"
+        headers["Content-Length"] = str(len(body) + 1000 if answer.cut else len(body))
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"HTTP/1.1 {answer.status} Scripted\r\n{head}\r\n".encode() + body)
         await writer.drain()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from hsdnsd.kube.client import READ_TIMEOUT, open_client
 from hsdnsd.kube.reflector import Reflector, Resource
 from hsdnsd.kube.source import WatchState
-from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, Listing, ServiceFact, Upserted
+from hsdnsd.records.model import Change, Deleted, Key, Kind, Listed, ServiceFact, Upserted
 from tests.support.facts import nothing_held, one_by_one
 from tests.support.fake_apiserver import Answer, FakeApiServer, status_body
 
@@ -49,13 +49,37 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
+class Turns:
+    """Counts the turns of the event loop while the block runs.
+
+    Attributes:
+        now: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._over = False
+
+    def __enter__(self) -> Self:
+        self._tick()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+
+    def _tick(self) -> None:
+        self.now += 1
+        if not self._over:
+            asyncio.get_running_loop().call_soon(self._tick)
+
+
 class Cluster:
     """A reflector that follows a scripted API server, and what it told.
 
     Attributes:
         pauses: how long it wanted to wait, each time; it does not.
         clock: its clock. chance: its luck.
-        told_at_once: how often it told objects of a list.
+        each: what is called with each change before it is told.
     """
 
     def __init__(self, api: FakeApiServer) -> None:
@@ -64,7 +88,7 @@ class Cluster:
         self.pauses: list[float] = []
         self.clock = 1000.0
         self.chance = 0.5
-        self.told_at_once = 0
+        self.each: Callable[[Change], None] = lambda change: None
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
 
     async def told(self, count: int = 1) -> list[Change]:
@@ -95,7 +119,7 @@ class Cluster:
         return self._changes.empty()
 
     def sink(self, change: Change) -> None:
-        self.told_at_once += isinstance(change, Listing)
+        self.each(change)
         for told in one_by_one(change):
             self._changes.put_nowait(told)
 
