@@ -21,32 +21,35 @@ class Ended(SystemExit):
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that goes with the block. A signal that asks for the end is raised in it as `Ended`.
+    """A folder that goes with the block. A signal that asks for the end is raised in it as `Ended`, once.
 
     Python raises between any two instructions: also between the fork of a child and the `with` that would have ended
     it. What is still there once the block has been left is therefore killed.
 
     Raises:
-        Ended: with the exit code of the signal, 128 and its number.
+        Ended: with the exit code of the signal, 128 and its number; whatever else went wrong on the way out.
     """
-    before = {number: signal.signal(number, _end) for number in ASKED}
+    asked: list[Ended] = []
+
+    def end(number: int, _: object) -> NoReturn:
+        # Whoever asks once more does not keep us from ending what was started.
+        for each in ASKED:
+            signal.signal(each, signal.SIG_IGN)
+        asked.append(Ended(128 + number))
+        raise asked[0]
+
+    before = {number: signal.signal(number, end) for number in ASKED}
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             try:
                 yield Path(name)
-            except Ended:
-                _leave_nothing()
-                raise
+            finally:
+                if asked:
+                    _leave_nothing()
+                    raise asked[0]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end(number: int, _: object) -> NoReturn:
-    """Whoever asks once more does not keep us from ending what was started."""
-    for each in ASKED:
-        signal.signal(each, signal.SIG_IGN)
-    raise Ended(128 + number)
 
 
 def _leave_nothing() -> None:

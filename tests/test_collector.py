@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -62,14 +63,25 @@ def test_what_is_there_by_then_does_for_it() -> None:
     asyncio.run(main())
 
 
-def test_a_cycle_is_found_afterwards() -> None:
+class Cyclic:
+    def __init__(self) -> None:
+        self.self = self
+
+
+def test_cycles_are_found_afterwards_and_only_then() -> None:
+    """Without being looked for: by the collector's own count of what is made."""
+    enough = 2 * gc.get_threshold()[0]
+
     async def main() -> None:
         collector = Collector()
         collector.rest(3600.0)
+        early = weakref.ref(Cyclic())
+        held = [[] for _ in range(enough)]
+        assert early() is not None
         collector.settle()
-        cycle: list[object] = []
-        cycle.append(cycle)
-        del cycle
-        assert gc.collect() >= 1
+        late = weakref.ref(Cyclic())
+        held += [[] for _ in range(enough)]
+        assert late() is None
+        assert early() is not None  # it is taken for what is held
 
     asyncio.run(main())

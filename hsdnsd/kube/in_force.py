@@ -11,7 +11,7 @@ from hsdnsd.records.model import Amended, Deleted, Fact, Key, Kind, Listed, Memo
 
 class InForce:
     """Of a list waits, until it has ended, what differs from what is held: no answer is made from half a list. (Where
-    nothing is held yet, nothing is answered either, and objects are in force as they come.)
+    nothing is held yet, objects are in force as they come: what is known is answered, and of the rest nothing denied.)
 
     Objects may be told twice, and deletions of what never was: a change says what is, so nothing follows from that.
     """

@@ -56,7 +56,8 @@ class EndedError(HsdnsdError):
 
 
 class Intake:
-    """Turns objects and events of one kind into changes, in the order in which they come.
+    """Turns objects and events of one kind into changes. (What one piece of a first list says is gone comes before what
+    it says is there.)
 
     Attributes:
         version: resourceVersion to watch from; "": there is none, list first.

@@ -10,8 +10,8 @@ class Way(enum.Enum):
 
     # The API server makes it from its cache, compresses it, and sends it as it makes it.
     WHOLE = enum.auto()
-    # As one stream with the watch (`sendInitialEvents`): takes the API server more than twice the work and fifteen
-    # times the octets, but no time limit of a request ends it.
+    # As one stream with the watch (`sendInitialEvents`): takes the API server up to two and a half times the work and
+    # fifteen times the octets (docs/decisions.md), but no time limit of a request ends it.
     STREAM = enum.auto()
     # Those after the first are read from etcd as soon as the cache does not remember the version that they are of,
     # which is five minutes after the last change.

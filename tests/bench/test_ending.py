@@ -19,7 +19,8 @@ from bench.ending import ASKED, workplace
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds
 
-# It is told to end after it has started something, and before anything of its own knows of that.
+# It is told to end after it has started something, and before anything of its own knows of that; and what it does on
+# the way out fails.
 UNKNOWN = """
 import os, signal, subprocess
 from bench.ending import workplace
@@ -30,7 +31,10 @@ with workplace() as folder:
     subprocess.Popen(["sh", "-c", "sleep 100 & wait"])
     while len(family := [*descendants(os.getpid())]) < 2: pass
     print(*family, flush=True)
-    os.kill(os.getpid(), signal.SIGHUP)
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        raise OSError
 """
 
 

@@ -152,7 +152,7 @@ def test_a_streamed_list_that_breaks_off_says_nothing_of_what_is_gone(tmp_path: 
     run(tmp_path, test, begin=half)
 
 
-def test_where_streams_are_cut_too_a_list_is_asked_for_in_pages(tmp_path: Path) -> None:
+def test_f5_where_streams_are_cut_too_a_list_is_asked_for_in_pages(tmp_path: Path) -> None:
     """A proxy that ends every answer after a while: only short ones come through."""
     cut = Answer(200, b'{"items":[', cut=True)
 
