@@ -164,7 +164,7 @@ def test_a_worker_that_is_forgotten_ends() -> None:
         # Threads of others may end meanwhile.
         (begun,) = threads() - before
         del worker
-        assert begun not in threads()
+        until(lambda: begun not in threads())  # the kernel lists it a moment longer than it can be waited for
 
 
 def test_the_callers_socket_may_be_closed() -> None:
