@@ -228,7 +228,7 @@ def test_a_file_that_is_written_bit_by_bit_is_read_when_it_is_whole(tmp_path: Pa
 WHOLE = to_toml(parse({"forward": {"upstreams": ["192.0.2.1"], "stub_zones": {"corp.example": ["192.0.2.2"]}}}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(0, len(WHOLE) - 1),
     st.integers(0, 12),

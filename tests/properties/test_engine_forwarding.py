@@ -201,4 +201,4 @@ class Forwarding(RuleBasedStateMachine):
 
 
 TestForwarding = Forwarding.TestCase
-TestForwarding.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestForwarding.settings = settings(max_examples=40, stateful_step_count=30)

@@ -100,7 +100,7 @@ def full_tables() -> list[Table]:
 FULL = full_tables()
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(damaged() | queries() | st.binary(max_size=80))
 def test_nothing_is_answered_but_what_the_gate_lets_through(wire: bytes) -> None:
     compiled, pure = (table.answer(wire, 1.0) for table in FULL)
@@ -282,6 +282,6 @@ class Crowded(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestModel.settings = settings(max_examples=40, stateful_step_count=40)
 TestCrowded = Crowded.TestCase
-TestCrowded.settings = settings(max_examples=30, stateful_step_count=80, deadline=None)
+TestCrowded.settings = settings(max_examples=30, stateful_step_count=80)

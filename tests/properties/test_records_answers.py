@@ -69,7 +69,7 @@ def final(history: list[Change]) -> dict[tuple[Kind, Key], Fact]:
     return held
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(zone_options, st.lists(changes, max_size=14))
 def test_the_way_to_a_state_does_not_matter(options: ZoneOptions, history: list[Change]) -> None:
     walked = Table(options)
@@ -89,7 +89,7 @@ def test_the_way_to_a_state_does_not_matter(options: ZoneOptions, history: list[
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(zone_options, st.booleans(), st.lists(facts, max_size=12), st.lists(changes, min_size=1, max_size=6))
 def test_a_change_ends_every_answer_that_it_makes_untrue(
     options: ZoneOptions, synced: bool, begun: list[Fact], history: list[Change]
@@ -116,7 +116,7 @@ def test_a_change_ends_every_answer_that_it_makes_untrue(
         before = after
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(zone_options, st.lists(facts, max_size=10))
 def test_telling_the_same_again_ends_nothing(options: ZoneOptions, told: list[Fact]) -> None:
     table = Table(options)
@@ -130,7 +130,7 @@ def test_telling_the_same_again_ends_nothing(options: ZoneOptions, told: list[Fa
     assert table.serial <= 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.booleans(), st.lists(st.one_of(services, slices), max_size=12))
 def test_forward_and_reverse_names_agree(coredns: bool, told: list[Fact]) -> None:
     cluster = Cluster(*map(NamespaceFact, NAMESPACES), coredns=coredns)
