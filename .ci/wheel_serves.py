@@ -8,6 +8,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -53,15 +54,13 @@ def check_sdist(path: Path) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP just now."""
+    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections: who
+    asks before the daemon listens would else be given the very port, and be answered by itself."""
     while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            try:
-                tcp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        port = 10000 + secrets.randbelow(20000)
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, contextlib.suppress(OSError):
+            udp.bind(("127.0.0.1", port))
+            tcp.bind(("127.0.0.1", port))
             return port
 
 
