@@ -14,8 +14,11 @@ OWN = 3
 
 
 class Kernel:
-    """Attributes:
-    nice: as set, by thread; 0 is the one that sets it. refused: what may not be set.
+    """What getpriority(2) and setpriority(2) tell and take.
+
+    Attributes:
+        nice: as set, by thread; 0 is the one that sets it.
+        refused: threads that may not be changed, and what is raised instead.
     """
 
     def __init__(self) -> None:

@@ -244,11 +244,13 @@ def test_what_comes_back_is_handed_over_as_a_loop(sky: Sky) -> None:
     # The flight's own socket, as a server that sends on with the source as it was would use it.
     for number in Path("/proc/self/fd").iterdir():
         try:
-            with socket.socket(fileno=os.dup(int(number.name))) as sock:
-                if sock.type == socket.SOCK_DGRAM and sock.getsockname() == peer:
-                    sock.sendto(asked.wire, sky.server.getsockname())
-        except OSError:
-            continue  # no socket, or the folder that is being listed
+            if not str(number.readlink()).startswith("socket:"):
+                continue
+        except FileNotFoundError:  # the folder that is being listed
+            continue
+        with socket.socket(fileno=os.dup(int(number.name))) as sock:
+            if sock.type == socket.SOCK_DGRAM and sock.getsockname() == peer:
+                sock.sendto(asked.wire, sky.server.getsockname())
     flight = sky.handed_over()
     assert (flight.trouble, len(flight.waiters)) == (Trouble.LOOPED, 1)
 
