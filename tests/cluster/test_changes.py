@@ -13,7 +13,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.controllers import Controllers
 from tests.cluster.daemon import Daemon
 from tests.cluster.expect import MADE, NODATA, NXDOMAIN, becomes, comes_to, reverse, vanishes
-from tests.cluster.objects import deployment, headless, pod, service, stateful_set
+from tests.cluster.objects import deployment, endpoint, endpoint_slice, headless, pod, service, stateful_set
 from tests.cluster.program import until
 from tests.cluster.workloads import Pod, pods_of
 
@@ -37,6 +37,22 @@ def scale(api: ApiClient, workload: Object, replicas: int) -> None:
 def label(api: ApiClient, space: str, name: str, **labels: str | None) -> None:
     """Set labels of a pod; None takes one away."""
     api.patch(pod(space, name), {"metadata": {"labels": labels}})
+
+
+def its_slices_are_collected(api: ApiClient, controllers: Controllers, daemon: Daemon, deleted: Object) -> None:
+    """Return when the slices of a Service that was deleted are gone too, and the daemon knows.
+
+    The garbage collector takes its time. What is made again before is answered from the slices of its former life, and
+    has none for a moment when they go: so says the API server, and so do we.
+    """
+    space, name = deleted["metadata"]["namespace"], deleted["metadata"]["name"]
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    left = f"{slices}?labelSelector=kubernetes.io/service-name={name}"
+    until(f"{name} has no slices", lambda: not api.get(left)["items"], within=MADE, check=controllers.check)
+    marker = "marker-" + secrets.token_hex(4)  # a watch tells in order: who knows of this knows of what was before
+    api.create(headless(space, marker))
+    api.create(endpoint_slice(space, marker, [endpoint("192.0.2.1")]))
+    becomes(daemon, f"{marker}.{space}.svc.cluster.local", "A", "192.0.2.1")
 
 
 def test_a_deployment_is_created_scaled_and_deleted(
@@ -260,6 +276,7 @@ def test_a_service_is_deleted_and_made_again(
             cluster.delete(db)
             vanishes(daemon, name, "A", *ips(pods))
             assert daemon.answers(f"db-2.{name}", "A") == NXDOMAIN
+            its_slices_are_collected(cluster, controllers, daemon, db)
             asking.settle()
             cluster.create(db)
             becomes(daemon, name, "A", *ips(pods), within=MADE)
@@ -282,6 +299,7 @@ def test_a_service_flips_between_headless_and_cluster_ip(
         for _ in range(3):
             cluster.delete(db)
             vanishes(daemon, name, "A", *ips(pods))
+            its_slices_are_collected(cluster, controllers, daemon, db)
             asking.settle()
             ip = cluster.create(service(space, "db", selector={"app": "db"}))["spec"]["clusterIP"]
             becomes(daemon, name, "A", ip)
@@ -291,6 +309,7 @@ def test_a_service_flips_between_headless_and_cluster_ip(
             cluster.delete(db)
             vanishes(daemon, name, "A", ip)
             assert daemon.answers(reverse(ip), "PTR") == NXDOMAIN
+            its_slices_are_collected(cluster, controllers, daemon, db)
             asking.settle()
             cluster.create(db)
             becomes(daemon, name, "A", *ips(pods), within=MADE)
