@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +15,7 @@ from typing import NamedTuple
 TICK = os.sysconf("SC_CLK_TCK")
 LOOPBACK = "127.0.0.1"
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+_PORTS = iter(random.SystemRandom().sample(range(10000, 30000), 20000))
 
 
 class Cpu(NamedTuple):
@@ -132,13 +133,18 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections."""
-    while True:
-        port = 10000 + secrets.randbelow(20000)
+    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections; not
+    the same one twice.
+
+    Raises:
+        LookupError: all of them were given.
+    """
+    for port in _PORTS:
         with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, suppress(OSError):
             udp.bind((LOOPBACK, port))
             tcp.bind((LOOPBACK, port))
             return port
+    raise LookupError("no free port is left of 10000 to 29999")
 
 
 def _times(stat: Path) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import secrets
+import random
 import signal
 import socket
 import subprocess
@@ -16,16 +16,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 START_TIMEOUT = 30.0
+_PORTS = iter(random.SystemRandom().sample(range(10000, 30000), 20000))
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections."""
-    while True:
-        port = 10000 + secrets.randbelow(20000)
+    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections; not
+    the same one twice.
+
+    Raises:
+        LookupError: all of them were given.
+    """
+    for port in _PORTS:
         with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, contextlib.suppress(OSError):
             udp.bind(("127.0.0.1", port))
             tcp.bind(("127.0.0.1", port))
             return port
+    raise LookupError("no free port is left of 10000 to 29999")
 
 
 class Daemon:
