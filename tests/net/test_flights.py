@@ -28,6 +28,7 @@ from hsdnsd.native import Table
 from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT, Name
+from tests.support.daemon import free_port
 from tests.support.lies import TRUE, Asked, alias, reply, truth
 from tests.support.net import UdpClient, at, connected, run
 from tests.support.packets import A, name, pointer, query, question, record
@@ -43,11 +44,11 @@ class Server:
         asked: what it was asked.
     """
 
-    def __init__(self, says: Callable[[Asked], Iterable[bytes]]) -> None:
+    def __init__(self, says: Callable[[Asked], Iterable[bytes]], port: int = 0) -> None:
         self.says = says
         self.asked: list[bytes] = []
         self.sock = socket.socket(type=socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind(("127.0.0.1", port))
         self.sock.setblocking(False)
 
     def readable(self) -> None:
@@ -123,8 +124,8 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-def honest() -> Server:
-    return Server(lambda asked: [truth(asked)])
+def honest(port: int = 0) -> Server:
+    return Server(lambda asked: [truth(asked)], port)
 
 
 def test_a_miss_needs_no_engine_and_is_counted_as_if_it_had() -> None:
@@ -216,7 +217,7 @@ def test_a_near_miss_is_counted_and_asked_over_tcp() -> None:
 
 def test_a_dead_server_is_the_engines_and_the_next_one_flies(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        dead, living = honest(), honest()
+        dead, living = honest(free_port()), honest()  # not a port that who asks may be given, once it is free
         async with both(dead, living) as served:
             asyncio.get_running_loop().remove_reader(dead.sock)
             address = dead.sock.getsockname()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from hsdnsd.engine.upstreams import Forwards, Upstream
 from hsdnsd.native import Table
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT
+from tests.support.daemon import free_port
 from tests.support.net import UdpClient, at, connected, run
 
 Address = tuple[str, int]
@@ -203,9 +203,7 @@ def test_ports_of_exchanges_differ() -> None:
 
 def test_an_upstream_that_refuses_is_asked_six_times_at_most() -> None:
     async def main() -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as sock:
-            sock.bind(("127.0.0.1", 0))
-            nobody = Upstream(*sock.getsockname())
+        nobody = Upstream("127.0.0.1", free_port())
         engine = Engine(None, Forwards({ROOT: [nobody]}), Cache(Limits()), table := Table(), Counters(), os.urandom)
         async with open_listeners(("127.0.0.1:0",), Tcp(), engine, table) as listeners:
             with UdpClient() as client:
