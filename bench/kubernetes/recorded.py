@@ -60,19 +60,25 @@ def requests(lab: Lab, folder: Path, token: str, host: str, options: Sequence[st
                 heads = recorder.all_heads()
         finally:
             recorder.shutdown()
-    return _paired([head.replace(f"Host: {server}".encode(), f"Host: {host}".encode()) for head in heads])
+    if not _complete(heads):
+        raise BenchError("hsdnsd does not list and then watch what it asks the API server for")
+    made_out = [head.replace(f"Host: {server}".encode(), f"Host: {host}".encode()) for head in heads]
+    return [Asked(both[False], both[True]) for both in _by_resource(made_out)]
 
 
-def _paired(heads: Sequence[bytes]) -> list[Asked]:
+def _by_resource(heads: Sequence[bytes]) -> list[dict[bool, bytes]]:
+    """What was asked of each, and whether that was a watch."""
     found: dict[tuple[str, ...], dict[bool, bytes]] = {}
     for head in heads:
         url = urlsplit(head.split(b" ", 2)[1].decode())
         params = dict(parse_qsl(url.query))
         place = (url.path, params.get("labelSelector", ""), params.get("fieldSelector", ""))
         found.setdefault(place, {})[_watches(head)] = head
-    if not found or any(len(both) != 2 for both in found.values()):
-        raise BenchError("hsdnsd does not list and then watch what it asks the API server for")
-    return [Asked(both[False], both[True]) for both in found.values()]
+    return list(found.values())
+
+
+def _complete(heads: Sequence[bytes]) -> bool:
+    return bool(heads) and all(len(both) == 2 for both in _by_resource(heads))
 
 
 def _watches(head: bytes) -> bool:
@@ -91,9 +97,11 @@ class _Recorder(socketserver.ThreadingTCPServer):
         self.last = time.monotonic()
 
     def all_heads(self) -> list[bytes]:
-        """When there are no more."""
+        """When there are no more, or it takes too long."""
         begun = time.monotonic()
-        while time.monotonic() - begun < LIMIT and (not self.heads or time.monotonic() - self.last < QUIET):
+        while time.monotonic() < begun + LIMIT:
+            if time.monotonic() > self.last + QUIET and _complete([*self.heads]):
+                break
             time.sleep(0.1)
         self.over.set()
         return self.heads

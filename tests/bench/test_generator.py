@@ -42,11 +42,22 @@ def test_a_generator_that_was_held_up_is_not_believed() -> None:
         parse(LINE.replace('"late": 1.5', '"late": 101000.0'))
 
 
+def undisturbed(line: list[str]) -> Load:
+    """What the generator measures, in a while in which the machine leaves it its core."""
+    for _ in range(20):
+        try:
+            return run(line)
+        except BenchError as error:
+            if "late by" not in str(error):
+                raise
+    raise AssertionError("it was held up twenty times")
+
+
 @pytest.mark.parametrize("turn", [None, 1000])
 def test_an_open_loop_sends_what_is_due(
     shared: Path, upstream: int, core: int, queries: Path, turn: int | None
 ) -> None:
-    load = run(command(shared, upstream, queries, core, 0.1, rate=2000, turn=turn))
+    load = undisturbed(command(shared, upstream, queries, core, 0.1, rate=2000, turn=turn))
     assert (load.sent, load.answered, load.lost) == (200, 200, 0)
     assert load.rcodes[0] == 200
     assert 0 < load.p50 <= load.p99 <= load.p999 <= load.max
@@ -61,7 +72,7 @@ def test_a_closed_loop_sends_when_it_is_answered(shared: Path, upstream: int, co
 def test_silence_is_loss(shared: Path, tmp_path: Path, upstream: int, core: int) -> None:
     malformed = tmp_path / "malformed"
     malformed.write_bytes((12).to_bytes(2, "big") + bytes(12))  # no question: the upstream says nothing
-    load = run(command(shared, upstream, malformed, core, 0.01, rate=500))
+    load = undisturbed(command(shared, upstream, malformed, core, 0.01, rate=500))
     assert (load.sent, load.answered, load.lost) == (5, 0, 5)
 
 

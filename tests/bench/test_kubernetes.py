@@ -92,7 +92,7 @@ def test_freshness_counts_until_the_answer_is_the_new_address(process: Process) 
 
 
 def test_an_update_that_never_comes_is_lost(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh, "LOST_AFTER", 0.05)
+    monkeypatch.setattr(fresh, "LOST_AFTER", 1.0)
     found = freshness(process, Dns(1, forgets=5), 20)
     assert (len(found.late), found.lost, found.updates) == (19, 1, 20)
 

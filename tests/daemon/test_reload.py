@@ -22,6 +22,7 @@ from tests.support.packets import query, question
 
 RATE = 1000  # questions a second
 SECONDS = 4
+MOST = 200  # that wait for an answer
 HANGUPS = 20
 
 
@@ -253,7 +254,12 @@ def test_nothing_is_lost_while_the_configuration_is_read_twenty_times(
     file = tmp_path / "hsdnsd.toml"
     ports = [upstream.port for upstream in upstreams]
     write(file, f'upstreams = ["127.0.0.1:{ports[0]}"]')
-    with running("--config", str(file)) as daemon, socket.socket(type=socket.SOCK_DGRAM) as client:
+    # Where the machine stands still nobody is asked twice.
+    patient = ["forward.attempt_timeout=20", "forward.deadline=30"]
+    with (
+        running("--config", str(file), settings=patient) as daemon,
+        socket.socket(type=socket.SOCK_DGRAM) as client,
+    ):
         assert told(daemon, "hit.example.") == ["192.0.2.1"]
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         client.connect(daemon.server)
@@ -264,10 +270,11 @@ def test_nothing_is_lost_while_the_configuration_is_read_twenty_times(
         replies: dict[int, bytes] = {}
         began = time.monotonic()
         hangups = sent = 0
-        while len(replies) < len(wires):
+        while len(replies) < len(wires) or hangups < HANGUPS:
             now = time.monotonic() - began
-            assert now < SECONDS + 10, f"{len(replies)} of {len(wires)} answered, {sent} asked"
-            due = min(int(now * RATE), len(wires))
+            assert now < SECONDS + 40, f"{len(replies)} of {len(wires)} answered, {sent} asked"
+            # After a moment in which the machine stood still, not all at once.
+            due = min(int(now * RATE), len(wires), len(replies) + MOST)
             for wire in wires[sent:due]:
                 client.send(wire)
             sent = due
@@ -278,7 +285,6 @@ def test_nothing_is_lost_while_the_configuration_is_read_twenty_times(
             while select.select([client], [], [], 0.001)[0]:
                 wire = client.recv(4096)
                 replies[int.from_bytes(wire[:2])] = wire
-        assert hangups == HANGUPS
         assert {wire[3] & 15 for wire in replies.values()} == {0}
         assert all(bytes((192, 0, 2, 1)) in wire for number, wire in replies.items() if number % 2), "as it was cached"
         assert sum(upstream.names.get("hit.example.", 0) for upstream in upstreams) == 1

@@ -59,6 +59,8 @@ def serving() -> Iterator[tuple[Daemon, Upstream]]:
         thread.start()
         host, port = sock.getsockname()
         settings = [
+            "forward.attempt_timeout=20",  # a machine that stands still is no reason to ask again, or to fail
+            "forward.deadline=30",
             f"cache.finished_bytes={FINISHED}",
             f"cache.positive_bytes={POSITIVE}",
             f"cache.negative_bytes={NEGATIVE}",
@@ -77,7 +79,7 @@ def ask_all(server: tuple[str, int], names: Sequence[str]) -> list[bytes]:
     """Ask for all of them; the replies, in whatever order."""
     replies = []
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(40)
         sock.connect(server)
         waiting = 0
         for number, name in enumerate(names):

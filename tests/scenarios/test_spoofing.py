@@ -70,7 +70,7 @@ async def ask(server: tuple[str, int], names: itertools.count[int], until: float
             for turn in ("asked", "kept"):
                 client.send(query(question(name)), server)
                 try:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(25):
                         wire, _ = await client.receive()
                 except TimeoutError:
                     told[f"{turn}: nothing"] += 1
@@ -90,7 +90,7 @@ def spoofed(how: str) -> Counter[str]:
             # What waits in the daemon's sockets counts for this one, and is not to slow the forger down.
             sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 << 20)
         with (
-            running("--upstream", f"127.0.0.1:{port}") as daemon,
+            running("--upstream", f"127.0.0.1:{port}", settings=["forward.deadline=20"]) as daemon,
             subprocess.Popen(
                 [sys.executable, "-m", "tests.scenarios.forging", str(sock.fileno()), how, str(RATE)],
                 stdin=subprocess.PIPE,
