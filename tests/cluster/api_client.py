@@ -6,9 +6,12 @@ import contextlib
 import http.client
 import json
 import ssl
+import time
 from typing import Any
 
 Object = dict[str, Any]
+
+_IDLE = 30.0  # seconds; the API server closes a connection that was not used for 90
 
 
 class ApiError(Exception):
@@ -33,6 +36,7 @@ class ApiClient:
     def __init__(self, host: str, port: int, token: str, tls: ssl.SSLContext) -> None:
         self._connection = http.client.HTTPSConnection(host, port, context=tls, timeout=30)
         self._token = token
+        self._used = time.monotonic()
 
     def close(self) -> None:
         self._connection.close()
@@ -82,6 +86,8 @@ class ApiClient:
         return answer
 
     def _request(self, method: str, path: str, body: Object | None, media: str) -> bytes:
+        if time.monotonic() > self._used + _IDLE:
+            self._connection.close()  # http.client opens it anew
         headers = {"Authorization": f"Bearer {self._token}"}
         if body is not None:
             headers["Content-Type"] = media
@@ -89,6 +95,7 @@ class ApiClient:
             self._connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = self._connection.getresponse()
             answer = response.read()
+            self._used = time.monotonic()
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise

@@ -150,10 +150,11 @@ def test_the_deployed_daemonset_rolls_out(
 
     def leads_to_the_pods() -> bool:
         slices = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
-        [made] = api.get(f"{slices}?labelSelector=kubernetes.io/service-name=hsdnsd")["items"]
+        made = api.get(f"{slices}?labelSelector=kubernetes.io/service-name=hsdnsd")["items"]
         pods = addressed_pods(api, "kube-system", **{"app.kubernetes.io/name": "hsdnsd"})
-        told = {address for each in made["endpoints"] for address in each["addresses"]}
-        return {port["port"] for port in made["ports"]} == {5353} and told == {each.ip for each in pods}
+        told = {address for one in made for each in one["endpoints"] or () for address in each["addresses"]}
+        ports = {port["port"] for one in made for port in one["ports"] or ()}
+        return ports == {5353} and told == {each.ip for each in pods}
 
     until("the Service leads to its pods, where they listen", leads_to_the_pods, within=MADE)
 

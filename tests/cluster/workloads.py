@@ -34,11 +34,20 @@ def pods_of(api: ApiClient, controllers: Controllers, workload: Object, replicas
     count = workload["spec"]["replicas"] if replicas is None else replicas
     space, labels = workload["metadata"]["namespace"], workload["spec"]["selector"]["matchLabels"]
 
-    def probe() -> list[Pod] | None:
+    def probe() -> list[Pod]:
         pods = addressed_pods(api, space, **labels)
-        return pods if len(pods) == count else None
+        if len(pods) != count:
+            raise OSError(f"{len(pods)}")  # "not yet", with how many there are
+        return pods
 
     # To list a thousand pods is work for the API server, which has these pods to make.
     pause = count / 1000
     what = f"{count} pods of {workload['metadata']['name']}"
-    return until(what, probe, within=MADE, check=controllers.check, pause=pause)
+    return until(what, probe, within=MADE + count / 4, check=controllers.check, pause=pause)
+
+
+def has_only(api: ApiClient, controllers: Controllers, namespace: str, count: int) -> None:
+    """Return when there are that many pods in a Namespace, those that are being deleted included."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    what = f"{count} pods in {namespace}, and none that is being deleted"
+    until(what, lambda: len(api.get(pods)["items"]) == count, within=MADE, check=controllers.check)
