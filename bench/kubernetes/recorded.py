@@ -100,7 +100,7 @@ class _Recorder(socketserver.ThreadingTCPServer):
         """When there are no more, or it takes too long."""
         begun = time.monotonic()
         while time.monotonic() < begun + LIMIT:
-            if time.monotonic() > self.last + QUIET and _complete([*self.heads]):
+            if time.monotonic() > self.last + QUIET and _complete(self.heads):
                 break
             time.sleep(0.1)
         self.over.set()

@@ -293,6 +293,7 @@ def test_rights_are_taken_away_and_given_back(
     api.create(workload)
     pods = pods_of(api, controllers, workload)
     token = control_plane.token_of("kube-system", space)
+    theirs = control_plane.client(token)
     with (
         Proxy(control_plane.host, PROXY_PORT, API_PORT) as proxy,
         running(Daemon(tmp_path, control_plane.kubeconfig(token, port=PROXY_PORT))) as daemon,
@@ -302,7 +303,7 @@ def test_rights_are_taken_away_and_given_back(
         with Asking(daemon, (name, "A"), (f"db-0.{name}", "A")) as asking:
             waits_for(daemon, "every watch is open", watches)
             api.delete(binding)
-            until("the API server knows", lambda: refuses(control_plane.client(token), 403), within=30, pause=0.1)
+            until("the API server knows", lambda: refuses(theirs, 403), within=30, pause=0.1)
             proxy.cut()
             proxy.mend()
             waits_for(daemon, "it is denied", lambda daemon: was_told(daemon, 403))
