@@ -9,11 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.process import free_port
 from tests.conformance.compare import ask
 from tests.conformance.dataset import Case, DataSet, find
 from tests.conformance.options import UnknownOptionError, settings
 from tests.conformance.upstream import Script, serve
-from tests.support.daemon import Daemon, free_port, running
+from tests.support.daemon import Daemon, running
 
 # A changed manifest is seen within its poll; the answers of the next step may lag that much, and no more.
 SETTLE_TIMEOUT = 10.0

@@ -16,7 +16,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.support.daemon import free_port
+from bench.process import free_port
 
 Question = tuple[dns.name.Name, str]
 

@@ -14,7 +14,8 @@ import dns.query
 import dns.rcode
 import dns.rrset
 
-from tests.support.daemon import Daemon, free_port, running
+from bench.process import free_port
+from tests.support.daemon import Daemon, running
 from tests.support.fake_apiserver import FakeApiServer
 from tests.support.followed import endpoint_slice, service
 from tests.support.sockets import address_of, udp

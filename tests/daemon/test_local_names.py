@@ -9,7 +9,8 @@ import dns.message
 import dns.query
 import dns.rcode
 
-from tests.support.daemon import Daemon, free_port, running
+from bench.process import free_port
+from tests.support.daemon import Daemon, running
 
 
 def ask(daemon: Daemon, name: str, rtype: str = "A") -> tuple[str, list[str]]:

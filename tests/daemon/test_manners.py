@@ -13,9 +13,10 @@ import dns.message
 import dns.query
 import pytest
 
+from bench.process import free_port
 from tests.conformance.upstream import Script
 from tests.conformance.upstream import serve as serve_script
-from tests.support.daemon import free_port, running
+from tests.support.daemon import running
 
 SERVICE = """
 apiVersion: v1

@@ -17,7 +17,8 @@ import dns.query
 import dns.rrset
 import pytest
 
-from tests.support.daemon import Daemon, free_port, running
+from bench.process import free_port
+from tests.support.daemon import Daemon, running
 from tests.support.packets import query, question
 
 RATE = 1000  # questions a second

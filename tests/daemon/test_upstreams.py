@@ -20,8 +20,9 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from bench.process import free_port
 from hsdnsd.net.descriptors import WANTED
-from tests.support.daemon import Daemon, free_port, running
+from tests.support.daemon import Daemon, running
 
 AUTHORITY = Path(__file__).parents[1] / "support" / "tls" / "loopback.crt"  # for 127.0.0.1 and localhost
 NAME = "www.example."

@@ -15,6 +15,7 @@ from time import monotonic
 import pytest
 from hsdnsd.native._names import NameSet
 
+from bench.process import free_port
 from hsdnsd.native import _flights, _flights_py, _worker
 from hsdnsd.native.contract import TELL_AT, NativeMissingError, Outcome
 from hsdnsd.native.flight_contract import Choice, HandedOver, Trouble
@@ -22,7 +23,6 @@ from hsdnsd.wire.answer import build_answer
 from hsdnsd.wire.const import AD, CD, RD
 from hsdnsd.wire.name import Name
 from hsdnsd.wire.rrset import RRset
-from tests.support.daemon import free_port
 from tests.support.lies import Asked, reply, soa, truth
 from tests.support.packets import A, message, name, opt, pointer, query, question, record
 from tests.support.sky import PATIENCE, PLAN, Sky, until

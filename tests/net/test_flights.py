@@ -13,6 +13,7 @@ from time import monotonic
 import pytest
 from msgspec.structs import replace
 
+from bench.process import free_port
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.cache.store import Key
 from hsdnsd.config import Tcp
@@ -28,7 +29,6 @@ from hsdnsd.native import Table
 from hsdnsd.native.flight_contract import Trouble
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT, Name
-from tests.support.daemon import free_port
 from tests.support.lies import TRUE, Asked, alias, reply, truth
 from tests.support.net import UdpClient, at, connected, run
 from tests.support.packets import A, name, pointer, query, question, record

@@ -13,6 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+from bench.process import free_port
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.config import Tcp
 from hsdnsd.engine.counters import Counters
@@ -21,7 +22,6 @@ from hsdnsd.engine.upstreams import Forwards, Upstream
 from hsdnsd.native import Table
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT
-from tests.support.daemon import free_port
 from tests.support.net import UdpClient, at, connected, run
 
 Address = tuple[str, int]

@@ -12,6 +12,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from bench.process import free_port
 from hsdnsd.address import Endpoint
 from hsdnsd.cache.cache import Cache, Limits
 from hsdnsd.config import Tcp
@@ -23,7 +24,6 @@ from hsdnsd.engine.upstreams import Forwards, Upstream
 from hsdnsd.native import Table
 from hsdnsd.net.service import Listeners, open_listeners
 from hsdnsd.wire.name import ROOT
-from tests.support.daemon import free_port
 from tests.support.net import UdpClient, run, watched
 
 BOUNDS = Bounds(deadline=0.4)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.process import free_port
 from hsdnsd.engine.upstreams import Upstream
 from hsdnsd.net.framing import framed
 from hsdnsd.net.pool import TOO_MANY, Arrival
 from hsdnsd.net.upstream import Exchanges
-from tests.support.daemon import free_port
 from tests.support.net import PATIENCE, message, tcp_send, udp_send
 
 QUERY = message(b"query")

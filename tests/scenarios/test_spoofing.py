@@ -15,7 +15,8 @@ import sys
 import time
 from collections import Counter
 
-from tests.support.daemon import free_port, running
+from bench.process import free_port
+from tests.support.daemon import running
 from tests.support.lies import FALSE, TRUE, Asked, framed, truth
 from tests.support.net import UdpClient
 from tests.support.packets import query, question

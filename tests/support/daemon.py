@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,23 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.process import free_port
+
 START_TIMEOUT = 30.0
-_PORTS = iter(random.SystemRandom().sample(range(10000, 30000), 20000))
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP, below those that the kernel gives to outgoing connections; not
-    the same one twice.
-
-    Raises:
-        LookupError: all of them were given.
-    """
-    for port in _PORTS:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp, contextlib.suppress(OSError):
-            udp.bind(("127.0.0.1", port))
-            tcp.bind(("127.0.0.1", port))
-            return port
-    raise LookupError("no free port is left of 10000 to 29999")
 
 
 class Daemon:
